@@ -1,1 +1,39 @@
-//! x
+//! OCI image layouts on disk: read, edit, write, verify.
+//!
+//! A layout is a directory with `oci-layout`, `index.json` and `blobs/<algorithm>/<hex>`
+//! (OCI image specification, image-layout.md). This crate reads what the field writes, Docker
+//! manifest lists and Docker media types included, and writes OCI throughout.
+//!
+//! ```text
+//!  Layout (directory) ──image(Selector)──► Image (immutable view: manifest, config, layers)
+//!      ▲                                     │
+//!      │ commit: blobs, then index.json      ▼
+//!  Update (temporary blobs, swept on drop) ◄─ ImageEditor (base, append, reuse, rebase, config)
+//!                 ▲
+//!                 └─ layer::Layer (entries) ── tar ─ sha256 ─ gzip ─ sha256 ─► blob
+//! ```
+//!
+//! Nothing read from a layout is believed: digests and sizes are checked while reading. Nothing
+//! here knows what a buildpack is, reads a variable, or writes to a terminal.
+
+pub mod blob;
+pub mod config;
+pub mod digest;
+pub mod editor;
+pub mod image;
+pub mod index;
+pub mod json;
+pub mod layer;
+pub mod manifest;
+pub mod name;
+pub mod store;
+pub mod verify;
+
+pub use config::{History, ImageConfig};
+pub use digest::{DiffId, Digest};
+pub use editor::ImageEditor;
+pub use image::Image;
+pub use index::Selector;
+pub use manifest::{Descriptor, Manifest};
+pub use name::Reference;
+pub use store::{Layout, Update};

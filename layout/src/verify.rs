@@ -1,0 +1,1 @@
+//! Checks that a layout holds what it says: structure, sizes, digests, diffIDs.
