@@ -1,1 +1,28 @@
-//! x
+//! The Buildpack API: what the lifecycle and a buildpack say to each other (buildpack.md, image_extension.md).
+//!
+//! ```text
+//! descriptor (buildpack.toml) ─► order ─► group ─► detect (bin/detect) ─► plan
+//!                                                                          │
+//! layer, env, sbom, store, launch  ◄── build (bin/build) ◄── plan entries ─┘
+//! ```
+//!
+//! Reads no variable and no flag of a platform: callers pass the environment that a buildpack may see.
+//! [`decode`] and [`encode`] hold the TOML dialect of the reference, for the platform's files too.
+
+pub mod api;
+pub mod build;
+pub mod decode;
+pub mod descriptor;
+pub mod detect;
+pub mod encode;
+pub mod env;
+pub mod group;
+pub mod launch;
+pub mod layer;
+pub mod order;
+pub mod plan;
+pub mod sbom;
+pub mod store;
+pub mod target;
+
+pub use api::Version;
