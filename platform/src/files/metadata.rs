@@ -1,0 +1,60 @@
+//! `<layers>/config/metadata.toml` and the build metadata label (BLD-011 to BLD-018, EXP-046 to EXP-049, EXP-079, EXP-080).
+
+use std::path::Path;
+
+use buildpack::group::GroupElement;
+use buildpack::launch::{Label, Process, Slice};
+use buildpack::sbom::BomEntry;
+
+use crate::api::PlatformApi;
+use crate::exit::Failure;
+
+/// What a build made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BuildMetadata {
+    /// `[[bom]]`, below 0.9 only.
+    pub bom: Vec<BomEntry>,
+    /// Buildpacks that ran.
+    pub buildpacks: Vec<GroupElement>,
+    /// Extensions of the group.
+    pub extensions: Vec<GroupElement>,
+    /// Labels, in build order.
+    pub labels: Vec<Label>,
+    /// Processes, sorted by type; `None` where the file has no such key.
+    pub processes: Option<Vec<Process>>,
+    /// Slices, in build order.
+    pub slices: Vec<Slice>,
+    /// Type of the default process; empty where there is none.
+    pub default_process_type: String,
+}
+
+/// What the label says of the launcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LauncherRecord {
+    /// Version of the lifecycle.
+    pub version: String,
+    /// Source repository.
+    pub repository: String,
+    /// Source commit.
+    pub commit: String,
+}
+
+impl BuildMetadata {
+    /// Returns the JSON of the label `io.buildpacks.build.metadata`.
+    pub fn to_label(&self, api: PlatformApi, launcher: &LauncherRecord) -> String {
+        let _ = (api, launcher);
+        todo!()
+    }
+}
+
+/// Reads `<layers>/config/metadata.toml`.
+pub fn read(layers_dir: &Path) -> Result<BuildMetadata, Failure> {
+    let _ = layers_dir;
+    todo!()
+}
+
+/// Writes `<layers>/config/metadata.toml`.
+pub fn write(layers_dir: &Path, metadata: &BuildMetadata, api: PlatformApi) -> Result<(), Failure> {
+    let _ = (layers_dir, metadata, api);
+    todo!()
+}

@@ -1,0 +1,38 @@
+//! Flags, variables and defaults of the builder (BLD-001, BLD-002).
+
+use std::path::PathBuf;
+
+use crate::entry::Invocation;
+use crate::exit::Failure;
+use crate::inputs::Common;
+
+/// What the builder was told, resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Log level and colours.
+    pub common: Common,
+    /// `-app`.
+    pub app_dir: PathBuf,
+    /// `-layers`.
+    pub layers_dir: PathBuf,
+    /// `-platform`.
+    pub platform_dir: PathBuf,
+    /// `-buildpacks`.
+    pub buildpacks_dir: PathBuf,
+    /// `-build-config`.
+    pub build_config_dir: PathBuf,
+    /// `-analyzed`.
+    pub analyzed_path: PathBuf,
+    /// `-group`.
+    pub group_path: PathBuf,
+    /// `-plan`.
+    pub plan_path: PathBuf,
+    /// `CNB_EXEC_ENV`.
+    pub exec_env: String,
+}
+
+/// Parses and resolves; `None` where the version or the usage was asked for and printed.
+pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
+    let _ = invocation;
+    todo!()
+}
