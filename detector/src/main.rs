@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `detector`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("detector", detector::command::command)
+}

@@ -1,0 +1,73 @@
+//! From flags to files: reads what a platform gave, detects, writes `group.toml` and `plan.toml` (DET-001 to DET-007, DET-031 to DET-033).
+
+use std::path::Path;
+
+use buildpack::descriptor::Modules;
+use buildpack::env::BuildEnv;
+use platform::entry::Invocation;
+use platform::experimental::{self, Feature};
+use platform::files::{self, System};
+use platform::inputs::detector::{self, Inputs as Flags};
+use platform::{ExitCode, Failure};
+use tracing::debug;
+
+use crate::{Detector, Inputs};
+
+/// Runs the phase as a platform called it.
+pub fn command(invocation: &Invocation) -> Result<(), Failure> {
+    let Some(flags) = detector::parse(invocation)? else {
+        return Ok(());
+    };
+    debug!("Ensuring privileges...");
+    if platform::privileges::is_root() {
+        return Err(Failure::new(ExitCode::Failed, "detect", anyhow::anyhow!("refusing to run as root")));
+    }
+    debug!("Executing command...");
+    detect(invocation, &flags)
+}
+
+fn detect(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
+    let set_up = |cause| Failure::new(ExitCode::Failed, "initialize detector", cause);
+    let analyzed = files::analyzed::read(&flags.analyzed_path).map_err(|failure| set_up(failure.error))?;
+    let order = files::order::read(&flags.order_path)
+        .map_err(|cause| set_up(cause.context("reading order")))?;
+    let system = if invocation.api.has_system_buildpacks() {
+        files::system::read(&flags.system_path).map_err(|cause| set_up(cause.context("reading system")))?
+    } else {
+        System::default()
+    };
+    let modules =
+        Modules { buildpacks: flags.buildpacks_dir.clone(), extensions: flags.extensions_dir.clone() };
+    let outer = invocation.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let env = BuildEnv::from_outer(outer);
+
+    let detector = Detector::new(Inputs {
+        api: invocation.api,
+        order: &order,
+        system: &system,
+        modules: &modules,
+        app_dir: &flags.app_dir,
+        platform_dir: &flags.platform_dir,
+        build_config_dir: &flags.build_config_dir,
+        env: &env,
+        target: analyzed.run_image.as_ref().and_then(|image| image.target.as_ref()),
+        os_release: Path::new("/etc/os-release"),
+        exec_env: &flags.exec_env,
+    })?;
+    if !order.order_extensions.is_empty() && !invocation.api.has_stable_dockerfiles() {
+        let mode = invocation.variables.get("CNB_EXPERIMENTAL_MODE");
+        experimental::guard(Feature::Dockerfiles, mode)?;
+    }
+    let found = detector.detect()?;
+    files::group::write(&flags.group_path, &found.group)?;
+    files::plan::write(&flags.plan_path, &found.plan)?;
+    if found.group.group_extensions.is_empty() {
+        return Ok(());
+    }
+    let cause = anyhow::anyhow!(
+        "the detected group contains image extensions, and this lifecycle cannot generate Dockerfiles yet; \
+         leave order-extensions out of {}",
+        flags.order_path.display()
+    );
+    Err(Failure::new(ExitCode::Generate, "build", cause))
+}

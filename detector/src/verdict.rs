@@ -1,0 +1,152 @@
+//! Whether a flat group passes: results first, then the plan (BPD-056 to BPD-061, BPD-069 to BPD-071).
+
+use buildpack::detect::DetectRun;
+use buildpack::group::{Group, GroupElement};
+
+use crate::Outputs;
+use crate::candidate::Rejection;
+use crate::transcript::{Level, Transcript};
+use crate::trial::{self, Passed};
+
+const PASS: i32 = 0;
+const FAIL: i32 = 100;
+
+/// Decides on a group from what its modules said.
+pub(crate) fn decide(
+    runs: &[(&GroupElement, &DetectRun)],
+    transcript: &mut Transcript,
+) -> Result<Outputs, Rejection> {
+    for (element, run) in runs {
+        quote(element, run, transcript);
+    }
+    let passed = results(runs, transcript)?;
+    let Some(resolved) = trial::resolve(&passed, transcript) else {
+        return Err(Rejection::Failed);
+    };
+    if resolved.elements.len() != runs.len() {
+        let (some, all) = (resolved.elements.len(), runs.len());
+        transcript.info(format!("{some} of {all} buildpacks participating"));
+    }
+    // Go pads by characters, not bytes.
+    let longest = resolved.elements.iter().map(|e| e.id.chars().count()).max().unwrap_or(0);
+    for element in &resolved.elements {
+        transcript.info(format!("{:longest$} {}", element.id, element.version));
+    }
+    let (extensions, buildpacks) = resolved
+        .elements
+        .into_iter()
+        .map(|element| GroupElement { optional: false, ..element })
+        .partition(|element| element.extension);
+    let group = Group { group: buildpacks, group_extensions: extensions };
+    Ok(Outputs { group, plan: resolved.plan })
+}
+
+/// Repeats what a module printed and what went wrong with it.
+fn quote(element: &GroupElement, run: &DetectRun, transcript: &mut Transcript) {
+    let level = if matches!(run.code, PASS | FAIL) { Level::Debug } else { Level::Info };
+    let label = element.label();
+    if !run.output.is_empty() {
+        transcript.say(level, format!("======== Output: {label} ========"));
+        transcript.say(level, String::from_utf8_lossy(&run.output));
+    }
+    if let Some(error) = &run.error {
+        transcript.say(level, format!("======== Error: {label} ========"));
+        transcript.say(level, error.as_str());
+    }
+}
+
+/// Returns the modules that passed, if no required one did otherwise and a buildpack is among them.
+fn results<'a>(
+    runs: &[(&'a GroupElement, &'a DetectRun)],
+    transcript: &mut Transcript,
+) -> Result<Vec<Passed<'a>>, Rejection> {
+    transcript.debug("======== Results ========");
+    let (mut passed, mut rejected, mut module_error) = (Vec::new(), false, false);
+    for (element, run) in runs {
+        let label = element.label();
+        match run.code {
+            PASS => {
+                transcript.debug(format!("pass: {label}"));
+                passed.push(Passed { element, plan: &run.plan });
+                continue;
+            }
+            FAIL if element.optional => transcript.debug(format!("skip: {label}")),
+            FAIL => transcript.debug(format!("fail: {label}")),
+            -1 => transcript.info(format!("err:  {label}")),
+            code => transcript.info(format!("err:  {label} ({code})")),
+        }
+        module_error |= run.code != FAIL;
+        rejected |= !element.optional;
+    }
+    if rejected {
+        return Err(if module_error { Rejection::ModuleError } else { Rejection::Failed });
+    }
+    if passed.iter().all(|module| module.element.extension) {
+        transcript.debug("fail: no viable buildpacks in group");
+        return Err(Rejection::Failed);
+    }
+    Ok(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(id: &str, optional: bool) -> GroupElement {
+        GroupElement { id: id.into(), version: "1".into(), optional, ..GroupElement::default() }
+    }
+
+    fn run(code: i32) -> DetectRun {
+        DetectRun { code, ..DetectRun::default() }
+    }
+
+    /// BPD-056, BPD-059, BPD-060, BPD-061: code and optional flag of each element, then the result lines and the outcome.
+    #[test]
+    fn results_decide() {
+        type Row = (&'static [(i32, bool)], &'static [&'static str], Option<bool>);
+        let table: &[Row] = &[
+            (&[(0, false)], &["pass: m0@1"], None),
+            (&[(100, false)], &["fail: m0@1"], Some(false)),
+            (&[(0, false), (100, true)], &["pass: m0@1", "skip: m1@1"], None),
+            (&[(0, false), (3, true)], &["pass: m0@1", "err:  m1@1 (3)"], None),
+            (&[(-1, false)], &["err:  m0@1"], Some(true)),
+            (&[(100, false), (3, true)], &["fail: m0@1", "err:  m1@1 (3)"], Some(true)),
+            (&[(100, true)], &["skip: m0@1", "fail: no viable buildpacks in group"], Some(false)),
+            (&[(3, true)], &["err:  m0@1 (3)", "fail: no viable buildpacks in group"], Some(false)),
+        ];
+        for (codes, lines, outcome) in table {
+            let elements: Vec<_> =
+                codes.iter().enumerate().map(|(i, (_, o))| element(&format!("m{i}"), *o)).collect();
+            let runs: Vec<_> = codes.iter().map(|(code, _)| run(*code)).collect();
+            let pairs: Vec<_> = elements.iter().zip(&runs).collect();
+            let mut transcript = Transcript::default();
+            let result = results(&pairs, &mut transcript);
+            assert_eq!(transcript.lines()[1..], **lines, "{codes:?}");
+            let got = match result {
+                Ok(_) => None,
+                Err(rejection) => Some(matches!(rejection, Rejection::ModuleError)),
+            };
+            assert_eq!(got, *outcome, "{codes:?}");
+        }
+    }
+
+    #[test]
+    fn participants_are_listed_in_a_column() {
+        let (long, short) = (element("acme/long", false), element("b", false));
+        let pass = run(0);
+        let mut transcript = Transcript::default();
+        decide(&[(&long, &pass), (&short, &pass)], &mut transcript).unwrap();
+        let lines = transcript.lines();
+        assert_eq!(lines[lines.len() - 2..], ["acme/long 1", "b         1"]);
+        assert!(!lines.iter().any(|line| line.contains("participating")), "all take part");
+    }
+
+    #[test]
+    fn output_of_an_error_is_shown_at_info() {
+        let module = element("m", true);
+        let loud = DetectRun { code: 7, output: b"hello\n".to_vec(), ..DetectRun::default() };
+        let mut transcript = Transcript::default();
+        quote(&module, &loud, &mut transcript);
+        assert_eq!(transcript.lines(), ["======== Output: m@1 ========", "hello\n"]);
+    }
+}
