@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `analyzer`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("analyzer", analyzer::command::command)
+}

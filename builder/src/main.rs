@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `builder`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("builder", builder::command::command)
+}

@@ -50,6 +50,15 @@ impl BuildpackApi {
         SUPPORTED.contains(&version).then_some(Self(version))
     }
 
+    /// Returns the newest supported API that is not newer than `version`, else the oldest.
+    pub fn nearest(version: Version) -> Self {
+        let older = SUPPORTED
+            .into_iter()
+            .rev()
+            .find(|supported| *supported <= version);
+        Self(older.unwrap_or(SUPPORTED[0]))
+    }
+
     /// Returns the version.
     pub fn version(self) -> Version {
         self.0

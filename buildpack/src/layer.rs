@@ -55,6 +55,11 @@ impl BuildpackLayer {
         self.path.symlink_metadata().is_ok()
     }
 
+    /// Removes the folder alone.
+    pub fn remove_contents(&self) -> Result<(), Error> {
+        todo!()
+    }
+
     /// Removes folder, `.toml` and `.sha` (RES-020).
     pub fn remove(&self) -> Result<(), Error> {
         todo!()

@@ -8,12 +8,16 @@
 //!
 //! A cache in a registry comes with the `registry` crate.
 
+mod configured;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use layout::DiffId;
 use platform::files::analyzed::LayerRecord;
+
+pub use configured::configured;
 
 /// What the cache holds, by buildpack (COM-090).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +26,13 @@ pub struct CacheMetadata {
     pub sbom: String,
     /// By buildpack, in group order.
     pub buildpacks: Vec<CachedBuildpack>,
+}
+
+impl CacheMetadata {
+    /// Returns a buildpack's record, if it has one.
+    pub fn buildpack(&self, id: &str) -> Option<&CachedBuildpack> {
+        self.buildpacks.iter().find(|buildpack| buildpack.id == id)
+    }
 }
 
 /// One buildpack's cached layers.

@@ -46,7 +46,12 @@ pub(crate) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, transcript: &'a mut Transcript) -> Self {
-        Self { inputs, transcript, target: OnceCell::new(), runs: BTreeMap::new() }
+        Self {
+            inputs,
+            transcript,
+            target: OnceCell::new(),
+            runs: BTreeMap::new(),
+        }
     }
 
     /// Tries an order.
@@ -74,7 +79,11 @@ impl<'a> Search<'a> {
         if optional {
             return self.group(next, done.to_vec());
         }
-        Err(if module_error { Rejection::ModuleError } else { Rejection::Failed })
+        Err(if module_error {
+            Rejection::ModuleError
+        } else {
+            Rejection::Failed
+        })
     }
 
     /// Expands one group from left to right; decides once it is flat.
@@ -85,7 +94,10 @@ impl<'a> Search<'a> {
                 Item::OptionalOrder(groups) => return self.groups(groups, &done, rest, true),
                 Item::Module(element, ancestry) => (element, ancestry),
             };
-            if done.iter().any(|taken| same_module(&taken.element, element)) {
+            if done
+                .iter()
+                .any(|taken| same_module(&taken.element, element))
+            {
                 continue;
             }
             let descriptor = look_up(self.inputs, element).map_err(Rejection::Broken)?;
@@ -99,7 +111,10 @@ impl<'a> Search<'a> {
                     homepage: descriptor.homepage.clone(),
                     ..element.clone()
                 };
-                done.push(Candidate { element, descriptor });
+                done.push(Candidate {
+                    element,
+                    descriptor,
+                });
             }
         }
         self.run_all(&done);
@@ -121,7 +136,11 @@ impl<'a> Search<'a> {
                 json(self.target()),
                 json(&descriptor.targets),
             );
-            let mismatch = DetectRun { code: -1, error: Some(error), ..DetectRun::default() };
+            let mismatch = DetectRun {
+                code: -1,
+                error: Some(error),
+                ..DetectRun::default()
+            };
             self.runs.insert(key(element), mismatch);
             return true;
         }
@@ -140,7 +159,10 @@ impl<'a> Search<'a> {
     fn runs_on_target(&self, descriptor: &Descriptor) -> bool {
         // An empty list is what inference leaves where nothing can be said (BPD-016).
         descriptor.targets.is_empty()
-            || descriptor.targets.iter().any(|target| target.matches(self.target()))
+            || descriptor
+                .targets
+                .iter()
+                .any(|target| target.matches(self.target()))
     }
 
     /// The target that buildpacks see; looked up once, because looking it up says so in the log.
@@ -172,9 +194,15 @@ impl<'a> Search<'a> {
                 .iter()
                 .map(|candidate| scope.spawn(|| detect(&candidate.descriptor, &inputs)))
                 .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| lost()))
+                .collect()
         });
-        let keys: Vec<_> = waiting.iter().map(|candidate| key(&candidate.element)).collect();
+        let keys: Vec<_> = waiting
+            .iter()
+            .map(|candidate| key(&candidate.element))
+            .collect();
         self.runs.extend(keys.into_iter().zip(results));
     }
 }
@@ -182,13 +210,23 @@ impl<'a> Search<'a> {
 fn detect(descriptor: &Descriptor, inputs: &DetectInputs<'_>) -> DetectRun {
     match descriptor.api.parse() {
         // Modules inside a composite are not verified here (BPD-008): one of an unknown API runs like the nearest known.
-        Ok(version) => buildpack::detect::detect(descriptor, BuildpackApi::nearest(version), inputs),
-        Err(error) => DetectRun { code: -1, error: Some(error.to_string()), ..DetectRun::default() },
+        Ok(version) => {
+            buildpack::detect::detect(descriptor, BuildpackApi::nearest(version), inputs)
+        }
+        Err(error) => DetectRun {
+            code: -1,
+            error: Some(error.to_string()),
+            ..DetectRun::default()
+        },
     }
 }
 
 fn lost() -> DetectRun {
-    DetectRun { code: -1, error: Some("detection ended early".into()), ..DetectRun::default() }
+    DetectRun {
+        code: -1,
+        error: Some("detection ended early".into()),
+        ..DetectRun::default()
+    }
 }
 
 /// Returns the groups of a composite buildpack; fails if it contains itself (BPD-048).
@@ -198,9 +236,16 @@ fn expand(
     ancestry: &Ancestry,
 ) -> anyhow::Result<Vec<Vec<Item>>> {
     let Some(below) = ancestry.below(composite) else {
-        bail!("composite buildpack {} contains itself; remove one of the references", composite.label());
+        bail!(
+            "composite buildpack {} contains itself; remove one of the references",
+            composite.label()
+        );
     };
-    Ok(descriptor.order.iter().map(|group| items(&group.group, &below)).collect())
+    Ok(descriptor
+        .order
+        .iter()
+        .map(|group| items(&group.group, &below))
+        .collect())
 }
 
 fn same_module(one: &GroupElement, other: &GroupElement) -> bool {
@@ -212,12 +257,20 @@ fn key(element: &GroupElement) -> (bool, String) {
 }
 
 fn serves_exec_env(descriptor: &Descriptor, exec_env: &str) -> bool {
-    let counts = descriptor.api.parse().is_ok_and(|version| BuildpackApi::nearest(version).has_exec_env());
+    let counts = descriptor
+        .api
+        .parse()
+        .is_ok_and(|version| BuildpackApi::nearest(version).has_exec_env());
     !counts
         || descriptor.exec_env.is_empty()
-        || descriptor.exec_env.iter().any(|served| served == "*" || served == exec_env)
+        || descriptor
+            .exec_env
+            .iter()
+            .any(|served| served == "*" || served == exec_env)
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    layout::json::to_string(value).context("encode").unwrap_or_else(|error| error.to_string())
+    layout::json::to_string(value)
+        .context("encode")
+        .unwrap_or_else(|error| error.to_string())
 }

@@ -20,7 +20,11 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     };
     debug!("Ensuring privileges...");
     if platform::privileges::is_root() {
-        return Err(Failure::new(ExitCode::Failed, "detect", anyhow::anyhow!("refusing to run as root")));
+        return Err(Failure::new(
+            ExitCode::Failed,
+            "detect",
+            anyhow::anyhow!("refusing to run as root"),
+        ));
     }
     debug!("Executing command...");
     detect(invocation, &flags)
@@ -28,17 +32,24 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
 
 fn detect(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
     let set_up = |cause| Failure::new(ExitCode::Failed, "initialize detector", cause);
-    let analyzed = files::analyzed::read(&flags.analyzed_path).map_err(|failure| set_up(failure.error))?;
+    let analyzed =
+        files::analyzed::read(&flags.analyzed_path).map_err(|failure| set_up(failure.error))?;
     let order = files::order::read(&flags.order_path)
         .map_err(|cause| set_up(cause.context("reading order")))?;
     let system = if invocation.api.has_system_buildpacks() {
-        files::system::read(&flags.system_path).map_err(|cause| set_up(cause.context("reading system")))?
+        files::system::read(&flags.system_path)
+            .map_err(|cause| set_up(cause.context("reading system")))?
     } else {
         System::default()
     };
-    let modules =
-        Modules { buildpacks: flags.buildpacks_dir.clone(), extensions: flags.extensions_dir.clone() };
-    let outer = invocation.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let modules = Modules {
+        buildpacks: flags.buildpacks_dir.clone(),
+        extensions: flags.extensions_dir.clone(),
+    };
+    let outer = invocation
+        .variables
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
     let env = BuildEnv::from_outer(outer);
 
     let detector = Detector::new(Inputs {
@@ -50,7 +61,10 @@ fn detect(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
         platform_dir: &flags.platform_dir,
         build_config_dir: &flags.build_config_dir,
         env: &env,
-        target: analyzed.run_image.as_ref().and_then(|image| image.target.as_ref()),
+        target: analyzed
+            .run_image
+            .as_ref()
+            .and_then(|image| image.target.as_ref()),
         os_release: Path::new("/etc/os-release"),
         exec_env: &flags.exec_env,
     })?;

@@ -46,23 +46,41 @@ pub(crate) struct CandidateOrder(pub(crate) Vec<Vec<Item>>);
 impl CandidateOrder {
     /// Builds the order and checks that each module listed in it is there and has a supported API (DET-007, DET-008).
     pub(crate) fn new(inputs: &Inputs<'_>) -> Result<Self, Failure> {
-        let mut groups: Vec<Vec<GroupElement>> =
-            inputs.order.order.iter().map(|group| group.group.clone()).collect();
+        let mut groups: Vec<Vec<GroupElement>> = inputs
+            .order
+            .order
+            .iter()
+            .map(|group| group.group.clone())
+            .collect();
         if inputs.api.has_system_buildpacks() {
-            groups = groups.into_iter().map(|group| surround(group, inputs.system)).collect();
+            groups = groups
+                .into_iter()
+                .map(|group| surround(group, inputs.system))
+                .collect();
         }
-        let extensions: Vec<Vec<GroupElement>> =
-            inputs.order.order_extensions.iter().map(extension_group).collect();
+        let extensions: Vec<Vec<GroupElement>> = inputs
+            .order
+            .order_extensions
+            .iter()
+            .map(extension_group)
+            .collect();
         for element in groups.iter().chain(&extensions).flatten() {
             verify(inputs, element)?;
         }
 
         let front = (!extensions.is_empty()).then(|| {
-            let order = extensions.iter().map(|group| items(group, &Ancestry::default())).collect();
+            let order = extensions
+                .iter()
+                .map(|group| items(group, &Ancestry::default()))
+                .collect();
             Item::OptionalOrder(order)
         });
         let groups = groups.iter().map(|group| {
-            front.iter().cloned().chain(items(group, &Ancestry::default())).collect()
+            front
+                .iter()
+                .cloned()
+                .chain(items(group, &Ancestry::default()))
+                .collect()
         });
         Ok(Self(groups.collect()))
     }
@@ -70,7 +88,10 @@ impl CandidateOrder {
 
 /// Returns the elements as places of a group.
 pub(crate) fn items(group: &[GroupElement], ancestry: &Ancestry) -> Vec<Item> {
-    group.iter().map(|element| Item::Module(element.clone(), ancestry.clone())).collect()
+    group
+        .iter()
+        .map(|element| Item::Module(element.clone(), ancestry.clone()))
+        .collect()
 }
 
 fn extension_group(group: &OrderGroup) -> Vec<GroupElement> {
@@ -88,7 +109,9 @@ fn surround(group: Vec<GroupElement>, system: &System) -> Vec<GroupElement> {
         let mut around = around.to_vec();
         around.retain(|element| group.iter().all(|present| present.id != element.id));
         // Always required, whatever the file says (DET-011).
-        around.iter_mut().for_each(|element| element.optional = false);
+        around
+            .iter_mut()
+            .for_each(|element| element.optional = false);
         around
     };
     let (pre, post) = (missing(&system.pre), missing(&system.post));
@@ -102,10 +125,17 @@ fn surround(group: Vec<GroupElement>, system: &System) -> Vec<GroupElement> {
 }
 
 fn verify(inputs: &Inputs<'_>, element: &GroupElement) -> Result<(), Failure> {
-    let kind = if element.extension { "Extension" } else { "Buildpack" };
+    let kind = if element.extension {
+        "Extension"
+    } else {
+        "Buildpack"
+    };
     let descriptor = look_up(inputs, element)
         .map_err(|cause| Failure::new(ExitCode::Failed, "initialize detector", cause))?;
-    let module = GroupElement { api: descriptor.api, ..element.clone() };
+    let module = GroupElement {
+        api: descriptor.api,
+        ..element.clone()
+    };
     platform::api::verify_module(kind, &module).map(|_| ())
 }
 
@@ -125,7 +155,11 @@ mod tests {
     use super::*;
 
     fn element(id: &str) -> GroupElement {
-        GroupElement { id: id.into(), version: "1".into(), ..GroupElement::default() }
+        GroupElement {
+            id: id.into(),
+            version: "1".into(),
+            ..GroupElement::default()
+        }
     }
 
     fn ids(group: &[GroupElement]) -> Vec<&str> {
@@ -151,14 +185,22 @@ mod tests {
 
     #[test]
     fn system_buildpacks_are_required_whatever_the_file_says() {
-        let optional = GroupElement { optional: true, ..element("pre") };
-        let system = System { pre: vec![optional], post: vec![] };
+        let optional = GroupElement {
+            optional: true,
+            ..element("pre")
+        };
+        let system = System {
+            pre: vec![optional],
+            post: vec![],
+        };
         assert!(!surround(vec![element("a")], &system)[0].optional);
     }
 
     #[test]
     fn extensions_are_optional_whatever_the_file_says() {
-        let group = extension_group(&OrderGroup { group: vec![element("x")] });
+        let group = extension_group(&OrderGroup {
+            group: vec![element("x")],
+        });
         assert!(group[0].optional && group[0].extension);
     }
 
@@ -167,6 +209,9 @@ mod tests {
         let outer = Ancestry::default().below(&element("outer")).unwrap();
         let inner = outer.below(&element("inner")).unwrap();
         assert!(inner.below(&element("outer")).is_none());
-        assert!(outer.below(&element("inner")).is_some(), "a second use beside the first is no cycle");
+        assert!(
+            outer.below(&element("inner")).is_some(),
+            "a second use beside the first is no cycle"
+        );
     }
 }

@@ -42,11 +42,17 @@ pub(crate) fn resolve(passed: &[Passed<'_>], transcript: &mut Transcript) -> Opt
     loop {
         number += 1;
         transcript.debug(format!("Resolving plan... (try #{number})"));
-        let trial = digits.iter().zip(&alternatives).map(|(digit, of)| of[*digit].clone()).collect();
+        let trial = digits
+            .iter()
+            .zip(&alternatives)
+            .map(|(digit, of)| of[*digit].clone())
+            .collect();
         if let Some(resolved) = try_one(trial, transcript) {
             return Some(resolved);
         }
-        let position = (0..digits.len()).rev().find(|&i| digits[i] + 1 < alternatives[i].len())?;
+        let position = (0..digits.len())
+            .rev()
+            .find(|&i| digits[i] + 1 < alternatives[i].len())?;
         digits[position] += 1;
         digits[position + 1..].fill(0);
     }
@@ -70,10 +76,16 @@ fn try_one(mut trial: Vec<Choice<'_>>, transcript: &mut Transcript) -> Option<Re
     loop {
         let names = dependencies(&trial);
         let unmet = names.iter().flat_map(|(name, dependency)| {
-            dependency.early_requires.iter().map(move |at| (*at, format!("requires {name}")))
+            dependency
+                .early_requires
+                .iter()
+                .map(move |at| (*at, format!("requires {name}")))
         });
         let unused = names.iter().flat_map(|(name, dependency)| {
-            dependency.extra_provides.iter().map(move |at| (*at, format!("provides unused {name}")))
+            dependency
+                .extra_provides
+                .iter()
+                .map(move |at| (*at, format!("provides unused {name}")))
         });
         let mut dropped = vec![false; trial.len()];
         for (at, what) in unmet.chain(unused) {
@@ -90,9 +102,15 @@ fn try_one(mut trial: Vec<Choice<'_>>, transcript: &mut Transcript) -> Option<Re
                 transcript.debug("fail: no viable buildpacks in group");
                 return None;
             }
-            let entries = names.into_values().map(|dependency| dependency.entry(&trial)).collect();
+            let entries = names
+                .into_values()
+                .map(|dependency| dependency.entry(&trial))
+                .collect();
             let elements = trial.iter().map(|choice| choice.element.clone()).collect();
-            return Some(Resolved { elements, plan: Plan { entries } });
+            return Some(Resolved {
+                elements,
+                plan: Plan { entries },
+            });
         }
         let mut dropped = dropped.into_iter();
         trial.retain(|_| !dropped.next().unwrap_or_default());
@@ -111,8 +129,17 @@ struct Dependency<'a> {
 impl Dependency<'_> {
     fn entry(self, trial: &[Choice<'_>]) -> PlanEntry {
         let provider = |at: usize| {
-            let GroupElement { id, version, extension, .. } = trial[at].element;
-            Provider { id: id.clone(), version: version.clone(), extension: *extension }
+            let GroupElement {
+                id,
+                version,
+                extension,
+                ..
+            } = trial[at].element;
+            Provider {
+                id: id.clone(),
+                version: version.clone(),
+                extension: *extension,
+            }
         };
         PlanEntry {
             providers: self.providers.into_iter().map(provider).collect(),
@@ -126,7 +153,11 @@ fn dependencies<'a>(trial: &[Choice<'a>]) -> BTreeMap<&'a str, Dependency<'a>> {
     let mut names: BTreeMap<&str, Dependency<'a>> = BTreeMap::new();
     for (at, choice) in trial.iter().enumerate() {
         for provide in &choice.sections.provides {
-            names.entry(&provide.name).or_default().extra_provides.push(at);
+            names
+                .entry(&provide.name)
+                .or_default()
+                .extra_provides
+                .push(at);
         }
         for require in &choice.sections.requires {
             let dependency = names.entry(&require.name).or_default();
@@ -162,28 +193,46 @@ mod tests {
                 match word.split_at(1) {
                     ("+", name) => sections.provides.push(Provide { name: name.into() }),
                     (_, name) => {
-                        sections.requires.push(Require { name: name.into(), ..Require::default() });
+                        sections.requires.push(Require {
+                            name: name.into(),
+                            ..Require::default()
+                        });
                     }
                 }
             }
             sections
         });
         let first = sections.next().unwrap();
-        (element, BuildPlan { sections: first, or: sections.collect() })
+        (
+            element,
+            BuildPlan {
+                sections: first,
+                or: sections.collect(),
+            },
+        )
     }
 
     /// Returns participants, or `fail`, and the lines said.
     fn outcome(group: &[&str]) -> (String, Vec<String>) {
         let modules: Vec<_> = group.iter().map(|text| module(text)).collect();
-        let passed: Vec<_> = modules.iter().map(|(element, plan)| Passed { element, plan }).collect();
+        let passed: Vec<_> = modules
+            .iter()
+            .map(|(element, plan)| Passed { element, plan })
+            .collect();
         let mut transcript = Transcript::default();
         let participants = match resolve(&passed, &mut transcript) {
-            Some(resolved) => {
-                resolved.elements.iter().map(|e| e.id.as_str()).collect::<Vec<_>>().join(" ")
-            }
+            Some(resolved) => resolved
+                .elements
+                .iter()
+                .map(|e| e.id.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
             None => "fail".into(),
         };
-        (participants, transcript.lines().into_iter().map(str::to_owned).collect())
+        (
+            participants,
+            transcript.lines().into_iter().map(str::to_owned).collect(),
+        )
     }
 
     #[test]
@@ -234,15 +283,28 @@ mod tests {
     #[test]
     fn dropped_modules_are_named() {
         let (_, lines) = outcome(&["a? -x", "b? +y", "c"]);
-        assert_eq!(lines[1..], ["skip: a@1 requires x", "skip: b@1 provides unused y"]);
+        assert_eq!(
+            lines[1..],
+            ["skip: a@1 requires x", "skip: b@1 provides unused y"]
+        );
     }
 
     #[test]
     fn an_entry_lists_providers_and_requires_in_group_order() {
-        let modules: Vec<_> = ["a +x", "b +x -x", "c -x"].iter().map(|text| module(text)).collect();
-        let passed: Vec<_> = modules.iter().map(|(element, plan)| Passed { element, plan }).collect();
+        let modules: Vec<_> = ["a +x", "b +x -x", "c -x"]
+            .iter()
+            .map(|text| module(text))
+            .collect();
+        let passed: Vec<_> = modules
+            .iter()
+            .map(|(element, plan)| Passed { element, plan })
+            .collect();
         let plan = resolve(&passed, &mut Transcript::default()).unwrap().plan;
-        let ids: Vec<_> = plan.entries[0].providers.iter().map(|p| p.id.as_str()).collect();
+        let ids: Vec<_> = plan.entries[0]
+            .providers
+            .iter()
+            .map(|p| p.id.as_str())
+            .collect();
         assert_eq!((ids, plan.entries[0].requires.len()), (vec!["a", "b"], 2));
     }
 

@@ -28,22 +28,40 @@ pub(crate) fn decide(
         transcript.info(format!("{some} of {all} buildpacks participating"));
     }
     // Go pads by characters, not bytes.
-    let longest = resolved.elements.iter().map(|e| e.id.chars().count()).max().unwrap_or(0);
+    let longest = resolved
+        .elements
+        .iter()
+        .map(|e| e.id.chars().count())
+        .max()
+        .unwrap_or(0);
     for element in &resolved.elements {
         transcript.info(format!("{:longest$} {}", element.id, element.version));
     }
     let (extensions, buildpacks) = resolved
         .elements
         .into_iter()
-        .map(|element| GroupElement { optional: false, ..element })
+        .map(|element| GroupElement {
+            optional: false,
+            ..element
+        })
         .partition(|element| element.extension);
-    let group = Group { group: buildpacks, group_extensions: extensions };
-    Ok(Outputs { group, plan: resolved.plan })
+    let group = Group {
+        group: buildpacks,
+        group_extensions: extensions,
+    };
+    Ok(Outputs {
+        group,
+        plan: resolved.plan,
+    })
 }
 
 /// Repeats what a module printed and what went wrong with it.
 fn quote(element: &GroupElement, run: &DetectRun, transcript: &mut Transcript) {
-    let level = if matches!(run.code, PASS | FAIL) { Level::Debug } else { Level::Info };
+    let level = if matches!(run.code, PASS | FAIL) {
+        Level::Debug
+    } else {
+        Level::Info
+    };
     let label = element.label();
     if !run.output.is_empty() {
         transcript.say(level, format!("======== Output: {label} ========"));
@@ -67,7 +85,10 @@ fn results<'a>(
         match run.code {
             PASS => {
                 transcript.debug(format!("pass: {label}"));
-                passed.push(Passed { element, plan: &run.plan });
+                passed.push(Passed {
+                    element,
+                    plan: &run.plan,
+                });
                 continue;
             }
             FAIL if element.optional => transcript.debug(format!("skip: {label}")),
@@ -79,7 +100,11 @@ fn results<'a>(
         rejected |= !element.optional;
     }
     if rejected {
-        return Err(if module_error { Rejection::ModuleError } else { Rejection::Failed });
+        return Err(if module_error {
+            Rejection::ModuleError
+        } else {
+            Rejection::Failed
+        });
     }
     if passed.iter().all(|module| module.element.extension) {
         transcript.debug("fail: no viable buildpacks in group");
@@ -93,30 +118,65 @@ mod tests {
     use super::*;
 
     fn element(id: &str, optional: bool) -> GroupElement {
-        GroupElement { id: id.into(), version: "1".into(), optional, ..GroupElement::default() }
+        GroupElement {
+            id: id.into(),
+            version: "1".into(),
+            optional,
+            ..GroupElement::default()
+        }
     }
 
     fn run(code: i32) -> DetectRun {
-        DetectRun { code, ..DetectRun::default() }
+        DetectRun {
+            code,
+            ..DetectRun::default()
+        }
     }
 
     /// BPD-056, BPD-059, BPD-060, BPD-061: code and optional flag of each element, then the result lines and the outcome.
     #[test]
     fn results_decide() {
-        type Row = (&'static [(i32, bool)], &'static [&'static str], Option<bool>);
+        type Row = (
+            &'static [(i32, bool)],
+            &'static [&'static str],
+            Option<bool>,
+        );
         let table: &[Row] = &[
             (&[(0, false)], &["pass: m0@1"], None),
             (&[(100, false)], &["fail: m0@1"], Some(false)),
-            (&[(0, false), (100, true)], &["pass: m0@1", "skip: m1@1"], None),
-            (&[(0, false), (3, true)], &["pass: m0@1", "err:  m1@1 (3)"], None),
+            (
+                &[(0, false), (100, true)],
+                &["pass: m0@1", "skip: m1@1"],
+                None,
+            ),
+            (
+                &[(0, false), (3, true)],
+                &["pass: m0@1", "err:  m1@1 (3)"],
+                None,
+            ),
             (&[(-1, false)], &["err:  m0@1"], Some(true)),
-            (&[(100, false), (3, true)], &["fail: m0@1", "err:  m1@1 (3)"], Some(true)),
-            (&[(100, true)], &["skip: m0@1", "fail: no viable buildpacks in group"], Some(false)),
-            (&[(3, true)], &["err:  m0@1 (3)", "fail: no viable buildpacks in group"], Some(false)),
+            (
+                &[(100, false), (3, true)],
+                &["fail: m0@1", "err:  m1@1 (3)"],
+                Some(true),
+            ),
+            (
+                &[(100, true)],
+                &["skip: m0@1", "fail: no viable buildpacks in group"],
+                Some(false),
+            ),
+            (
+                &[(3, true)],
+                &["err:  m0@1 (3)", "fail: no viable buildpacks in group"],
+                Some(false),
+            ),
         ];
         for (codes, lines, outcome) in table {
-            let elements: Vec<_> =
-                codes.iter().enumerate().map(|(i, (_, o))| element(&format!("m{i}"), *o)).collect();
+            let elements: Vec<_> = codes
+                .iter()
+                .enumerate()
+                .map(|(i, (_, o))| element(&format!("m{i}"), *o))
+                .collect();
             let runs: Vec<_> = codes.iter().map(|(code, _)| run(*code)).collect();
             let pairs: Vec<_> = elements.iter().zip(&runs).collect();
             let mut transcript = Transcript::default();
@@ -138,15 +198,25 @@ mod tests {
         decide(&[(&long, &pass), (&short, &pass)], &mut transcript).unwrap();
         let lines = transcript.lines();
         assert_eq!(lines[lines.len() - 2..], ["acme/long 1", "b         1"]);
-        assert!(!lines.iter().any(|line| line.contains("participating")), "all take part");
+        assert!(
+            !lines.iter().any(|line| line.contains("participating")),
+            "all take part"
+        );
     }
 
     #[test]
     fn output_of_an_error_is_shown_at_info() {
         let module = element("m", true);
-        let loud = DetectRun { code: 7, output: b"hello\n".to_vec(), ..DetectRun::default() };
+        let loud = DetectRun {
+            code: 7,
+            output: b"hello\n".to_vec(),
+            ..DetectRun::default()
+        };
         let mut transcript = Transcript::default();
         quote(&module, &loud, &mut transcript);
-        assert_eq!(transcript.lines(), ["======== Output: m@1 ========", "hello\n"]);
+        assert_eq!(
+            transcript.lines(),
+            ["======== Output: m@1 ========", "hello\n"]
+        );
     }
 }

@@ -53,6 +53,11 @@ impl PlatformApi {
         self.0 >= v(10)
     }
 
+    /// Image extensions (0.10).
+    pub fn has_extensions(self) -> bool {
+        self.0 >= v(10)
+    }
+
     /// SBOMs of lifecycle and launcher are exported (0.11).
     pub fn has_lifecycle_sbom(self) -> bool {
         self.0 >= v(11)

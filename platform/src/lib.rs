@@ -12,6 +12,7 @@ pub mod entry;
 pub mod exit;
 pub mod experimental;
 pub mod files;
+pub mod images;
 pub mod inputs;
 pub mod labels;
 pub mod log;

@@ -5,6 +5,11 @@ use std::path::Path;
 use buildpack::target::Target;
 use layout::ImageConfig;
 
+/// Returns this program's architecture in Go's words, `amd64`.
+pub fn this_architecture() -> &'static str {
+    todo!()
+}
+
 /// Returns the target data of an image (COM-079).
 pub fn of_image(config: &ImageConfig) -> Target {
     let _ = config;

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `restorer`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("restorer", restorer::command::command)
+}
