@@ -26,8 +26,12 @@ pub(crate) struct Field<'a> {
 /// Parses a document and hands its root table on.
 pub(crate) fn document<T>(content: &[u8], read: impl FnOnce(Table<'_>) -> Result<T>) -> Result<T> {
     let document = str::from_utf8(content).map_err(|error| {
-        let line = line_of(content, error.valid_up_to());
-        Error::new(format!("toml: line {line}: invalid UTF-8 byte"))
+        let position = error.valid_up_to();
+        let line = line_of(content, position);
+        let byte = content.get(position).copied().unwrap_or_default();
+        Error::new(format!(
+            "toml: line {line}: invalid UTF-8 byte: {byte:#04x}"
+        ))
     })?;
     let root = DeTable::parse(document).map_err(|error| {
         let line = line_of(content, error.span().map_or(0, |span| span.start));
@@ -176,7 +180,10 @@ mod tests {
         for (content, start) in [
             (&b"a = 1\n= ="[..], "toml: line 2: "),
             (b"a = 1\na = 2", "toml: line 2: "),
-            (b"a = 1\n\nb = '\xff'", "toml: line 3: invalid UTF-8 byte"),
+            (
+                b"a = 1\n\nb = '\xff'",
+                "toml: line 3: invalid UTF-8 byte: 0xff",
+            ),
             (b"a = ", "toml: line 1: "),
         ] {
             let error = document(content, nothing).unwrap_err().to_string();

@@ -40,7 +40,7 @@ impl Env {
     /// its layers, so a file that replaces PATH discards the `bin` of a later layer too.
     pub(crate) fn apply_layers(&mut self, layers: Layers<'_>) -> Result<()> {
         for of_buildpack in layers.by_buildpack() {
-            let of_buildpack = of_buildpack?;
+            let of_buildpack = of_buildpack.context("add layer root")?;
             for layer in &of_buildpack {
                 self.add_paths(layer).context("add layer root")?;
             }
@@ -84,7 +84,7 @@ impl Env {
         };
         for (child, variable) in LAYER_PATHS {
             let path = files::clean(&layer.join(child));
-            if files::stat(&path)?.is_some() {
+            if files::find(&path)?.is_some() {
                 let old = self.get(variable);
                 let delimiter = if old.is_empty() { "" } else { ":" };
                 self.set(
@@ -98,7 +98,7 @@ impl Env {
 
     fn apply_dir(&mut self, dir: &Path) -> Result<()> {
         for Entry { name, path, is_dir } in files::entries(dir)? {
-            if is_dir || is_link_to_dir(&path)? {
+            if is_dir || files::stat(&path)?.is_dir() {
                 continue;
             }
             let content = OsString::from_vec(files::read(&path)?);
@@ -132,11 +132,6 @@ impl Env {
         };
         self.set(variable, value);
     }
-}
-
-fn is_link_to_dir(path: &Path) -> Result<bool> {
-    // A link that leads nowhere counts as a file, so that reading it says what is wrong.
-    Ok(files::stat(path)?.is_some_and(|found| found.is_dir()))
 }
 
 /// Splits a file name into the variable and, if there is a dot, what follows the first one.

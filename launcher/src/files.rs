@@ -50,9 +50,15 @@ pub(crate) fn entries(dir: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// Returns what a path leads to, symlinks followed.
+#[expect(clippy::disallowed_methods, reason = "the error names the file")]
+pub(crate) fn stat(path: &Path) -> Result<Metadata> {
+    fs::metadata(path).context(format_args!("stat {}", path.display()))
+}
+
 /// Returns what a path leads to, symlinks followed, if it leads anywhere.
 #[expect(clippy::disallowed_methods, reason = "the error names the file")]
-pub(crate) fn stat(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn find(path: &Path) -> Result<Option<Metadata>> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         found => found
@@ -160,7 +166,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
         assert!(entries(&missing).unwrap().is_empty());
-        assert!(stat(&missing).unwrap().is_none());
+        assert!(find(&missing).unwrap().is_none());
+        let error = stat(&missing).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("stat {}: no such file or directory", missing.display())
+        );
         let file = dir.path().join("file");
         fs_err::write(&file, "").unwrap();
         let error = entries(&file).unwrap_err().to_string();

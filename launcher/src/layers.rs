@@ -33,7 +33,7 @@ impl<'a> Layers<'a> {
     pub(crate) fn by_buildpack(self) -> impl Iterator<Item = Result<Vec<PathBuf>>> {
         self.buildpacks.iter().map(move |buildpack| {
             let dir = files::clean(&self.root.join(buildpack.id.replace('/', "_")));
-            match files::stat(&dir).context("find buildpack directory")? {
+            match files::find(&dir).context("find buildpack directory")? {
                 Some(_) => paths(&dir, |entry| entry.is_dir),
                 None => Ok(Vec::new()),
             }

@@ -46,10 +46,7 @@ fn find(command: &OsStr, path: &OsStr) -> Result<OsString> {
 
 /// Fails unless this is a file that the launcher's user may execute.
 fn check(path: &Path) -> Result<()> {
-    let found = files::stat(path)?.ok_or(Errno::ENOENT);
-    let found = found
-        .map_err(io::Error::from)
-        .context(format_args!("stat {}", path.display()))?;
+    let found = files::stat(path)?;
     if found.is_dir() {
         return Err(io::Error::from(Errno::EISDIR).into());
     }

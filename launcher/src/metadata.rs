@@ -112,6 +112,7 @@ fn command_entry(field: Field<'_>) -> Result<String> {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(|number| number.to_string())
             .map_err(|_| field.mismatch("string")),
+        DeValue::Float(number) => Ok(number.to_string()),
         DeValue::Boolean(truth) => Ok(truth.to_string()),
         _ => field.string(),
     }
@@ -209,8 +210,8 @@ mod tests {
             ("command = []", &[]),
             ("command = ['a', 'b c']", &["a", "b c"]),
             (
-                "command = ['sleep', 5, 0x10, true]",
-                &["sleep", "5", "16", "true"],
+                "command = ['sleep', 5, 0x10, 1.5, true]",
+                &["sleep", "5", "16", "1.5", "true"],
             ),
             ("", &[]),
         ] {

@@ -20,7 +20,7 @@ pub(crate) fn scripts(layers: Layers<'_>, app_dir: &Path) -> Result<Vec<PathBuf>
         }
     }
     let app_profile = app_dir.join(APP_PROFILE);
-    let found = files::stat(&app_profile).context(format_args!(
+    let found = files::find(&app_profile).context(format_args!(
         "failed to determine if app profile script exists at path '{}'",
         app_profile.display()
     ))?;
