@@ -118,6 +118,26 @@ pub struct WriteOptions {
     pub threads: Option<std::num::NonZeroUsize>,
 }
 
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self {
+            level: 1,
+            threads: None,
+        }
+    }
+}
+
+/// Writes the layer's blob to `out` in one pass: tar, sha256, compression, sha256; `tee` gets the tar as well.
+pub fn write_blob(
+    layer: &Layer,
+    out: &mut dyn Write,
+    options: &WriteOptions,
+    tee: Option<&mut (dyn Write + Send)>,
+) -> Result<Written, Error> {
+    let _ = (layer, out, options, tee);
+    todo!()
+}
+
 /// A layer that was written as a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
