@@ -2,27 +2,57 @@
 //!
 //! A view never changes. Only asking for a layer's bytes touches a layer's blob.
 
-use std::io::Read;
+use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
 
 use crate::blob::{self, Blobs};
 use crate::config::ImageConfig;
-use crate::digest::{DiffId, Digest};
-use crate::manifest::{Descriptor, Manifest};
+use crate::digest::{DiffId, Digest, Verified};
+use crate::manifest::{Descriptor, Document, DocumentError, Manifest};
 
 /// An immutable view of an image.
 #[derive(Clone, Debug)]
 pub struct Image {
     digest: Digest,
+    manifest_size: u64,
     manifest: Manifest,
     config: ImageConfig,
     blobs: Arc<dyn Blobs>,
 }
 
 impl Image {
+    /// Reads the manifest that `descriptor` names, and the config that it names.
+    pub fn open(blobs: Arc<dyn Blobs>, descriptor: &Descriptor) -> Result<Self, Error> {
+        let manifest = read_manifest(&*blobs, descriptor)?;
+        let config = read_config(&*blobs, &manifest)?;
+        let (layers, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
+        if layers != diff_ids {
+            return Err(Error::LayerCount {
+                manifest: descriptor.digest.clone(),
+                location: blobs.location(),
+                layers,
+                diff_ids,
+            });
+        }
+        Ok(Self {
+            digest: descriptor.digest.clone(),
+            manifest_size: descriptor.size,
+            manifest,
+            config,
+            blobs,
+        })
+    }
+
     /// Returns the digest of the manifest.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// Returns the bytes of the manifest.
+    pub fn manifest_size(&self) -> u64 {
+        self.manifest_size
     }
 
     /// Returns the manifest.
@@ -33,6 +63,11 @@ impl Image {
     /// Returns the config.
     pub fn config(&self) -> &ImageConfig {
         &self.config
+    }
+
+    /// Returns where the blobs are.
+    pub fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
     }
 
     /// Returns the value of a label.
@@ -50,18 +85,147 @@ impl Image {
         self.config.diff_ids.last()
     }
 
+    /// Returns diffID and descriptor of each layer, base first.
+    pub fn layers(&self) -> impl Iterator<Item = (&DiffId, &Descriptor)> {
+        self.config.diff_ids.iter().zip(&self.manifest.layers)
+    }
+
     /// Returns the descriptor of the layer with this diffID.
     pub fn layer(&self, diff_id: &DiffId) -> Option<&Descriptor> {
-        let _ = diff_id;
-        todo!()
+        let mut layers = self.layers();
+        layers.find_map(|(id, layer)| (id == diff_id).then_some(layer))
     }
 
     /// Returns the layer's uncompressed tar, verified while it is read; `None` if its blob is absent (a sparse image).
+    ///
+    /// Digest and size of the blob and the diffID are checked: whoever reads to the end without an
+    /// error has read what the image means.
     pub fn open_layer(
         &self,
         diff_id: &DiffId,
     ) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
-        let _ = (diff_id, &self.blobs);
-        todo!()
+        match self.layer(diff_id) {
+            Some(layer) => open_layer(&*self.blobs, layer, diff_id),
+            None => Ok(None),
+        }
     }
+}
+
+/// Opens one layer's tar, as [`Image::open_layer`] does.
+pub(crate) fn open_layer(
+    blobs: &dyn Blobs,
+    layer: &Descriptor,
+    diff_id: &DiffId,
+) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+    let Some(raw) = blobs.open(&layer.digest, layer.size)? else {
+        return Ok(None);
+    };
+    let tar = decompressed(raw)?;
+    let what = format!("layer {} in {}", layer.digest, blobs.location());
+    match Verified::new(tar, &diff_id.0, None, what) {
+        Some(reader) => Ok(Some(Box::new(reader))),
+        None => Err(blob::Error::Algorithm(diff_id.0.clone())),
+    }
+}
+
+/// Looks at the first bytes rather than the media type, which is often wrong in the field.
+///
+/// Each decoder reads its input to the end, so that the checks at the blob's end run.
+fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = Vec::new();
+    raw.by_ref().take(4).read_to_end(&mut magic)?;
+    let all = BufReader::with_capacity(64 << 10, Cursor::new(magic.clone()).chain(raw));
+    Ok(match magic.as_slice() {
+        // Every member, not only the first: layers are compressed in several.
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(all)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(all)?),
+        _ => Box::new(all),
+    })
+}
+
+fn read_manifest(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Manifest, Error> {
+    let missing = || Error::Missing {
+        what: "manifest",
+        digest: descriptor.digest.clone(),
+        location: blobs.location(),
+    };
+    let bytes = blob::read(blobs, descriptor)?.ok_or_else(missing)?;
+    let manifest = |source| Error::Manifest {
+        digest: descriptor.digest.clone(),
+        location: blobs.location(),
+        source,
+    };
+    match Document::parse(&bytes, &descriptor.media_type).map_err(manifest)? {
+        Document::Manifest(manifest) => Ok(*manifest),
+        Document::Index(_) => Err(manifest(DocumentError::MediaType(
+            descriptor.media_type.clone(),
+        ))),
+    }
+}
+
+pub(crate) fn read_config(blobs: &dyn Blobs, manifest: &Manifest) -> Result<ImageConfig, Error> {
+    let digest = &manifest.config.digest;
+    let bytes = blob::read(blobs, &manifest.config)?.ok_or_else(|| Error::Missing {
+        what: "config",
+        digest: digest.clone(),
+        location: blobs.location(),
+    })?;
+    ImageConfig::from_slice(&bytes).map_err(|source| Error::Config {
+        digest: digest.clone(),
+        location: blobs.location(),
+        source,
+    })
+}
+
+/// Why an image could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A blob could not be read.
+    #[error(transparent)]
+    Blob(#[from] blob::Error),
+    /// The config is none.
+    #[error("failed to read config {digest} in {location}")]
+    Config {
+        /// The config.
+        digest: Digest,
+        /// Where it is.
+        location: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Manifest and config do not belong together.
+    #[error(
+        "image {manifest} in {location} is damaged: its manifest has {layers} layers, its config {diff_ids} diffIDs"
+    )]
+    LayerCount {
+        /// The manifest.
+        manifest: Digest,
+        /// Where it is.
+        location: String,
+        /// Layers of the manifest.
+        layers: usize,
+        /// diffIDs of the config.
+        diff_ids: usize,
+    },
+    /// The manifest is none.
+    #[error("failed to read manifest {digest} in {location}")]
+    Manifest {
+        /// The manifest.
+        digest: Digest,
+        /// Where it is.
+        location: String,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A blob that every image needs is absent.
+    #[error("{what} {digest} is not in {location}")]
+    Missing {
+        /// `manifest` or `config`.
+        what: &'static str,
+        /// The blob.
+        digest: Digest,
+        /// Where it should be.
+        location: String,
+    },
 }

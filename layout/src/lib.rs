@@ -20,6 +20,7 @@ pub mod blob;
 pub mod config;
 pub mod digest;
 pub mod editor;
+pub mod gc;
 pub mod image;
 pub mod index;
 pub mod json;

@@ -1,11 +1,33 @@
-//! A layout directory: images in it, and one change at a time.
+//! A layout directory: images in it, and one change at a time (image-layout.md, LAY-020 to LAY-026).
+//!
+//! A change holds an advisory lock on the directory. It writes blobs first and replaces
+//! `index.json` last, each by renaming a temporary file, so the images before stay whole whenever
+//! it is killed. Neither the directory, which may be a mount point, nor a blob in it is ever
+//! renamed away or written in place: blobs may share an inode with those of another layout.
+//! Blobs that nothing names any more are left alone; [`crate::gc`] clears them.
 
-use std::io::Write;
+use std::fs::TryLockError;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::image::Image;
-use crate::index::Selector;
+use fs_err as fs;
+
+use crate::blob::{self, Blobs, LayoutBlobs, TEMPORARY, persist, temporary_in};
+use crate::digest::{DiffId, Digest, DigestAlgorithm, Hasher};
+use crate::image::{self, Image};
+use crate::index::{self, Entry, Selector};
+use crate::json;
 use crate::layer::{self, Layer, Written};
+use crate::manifest::{Descriptor, Index, MediaType, REF_NAME};
+
+/// LAY-022: to the byte.
+const OCI_LAYOUT: &str = "{\n    \"imageLayoutVersion\": \"1.0.0\"\n}";
+
+/// How long a change waits for another one to end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// An OCI image layout in a directory, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -24,21 +46,119 @@ impl Layout {
         &self.path
     }
 
+    /// Returns its blobs.
+    pub fn blobs(&self) -> Arc<dyn Blobs> {
+        Arc::new(LayoutBlobs::of(&self.path))
+    }
+
+    /// Returns its `index.json`; `None` if there is none (LAY-008: `oci-layout` is not looked at).
+    pub fn index(&self) -> Result<Option<Index>, Error> {
+        let path = self.path.join("index.json");
+        let metadata = match fs::metadata(&path) {
+            Err(error) if is_absence(&error) => return Ok(None),
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            return Err(blob::Error::NotAFile(path).into());
+        }
+        if metadata.len() > blob::MAX_DOCUMENT {
+            return Err(Error::Blob(blob::Error::TooLarge {
+                what: "index.json".to_owned(),
+                location: self.path.display().to_string(),
+                size: metadata.len(),
+            }));
+        }
+        let bytes = fs::read(&path)?;
+        match json::from_slice(&bytes) {
+            Ok(index) => Ok(Some(index)),
+            Err(source) => Err(Error::Index { path, source }),
+        }
+    }
+
+    /// Returns all images that `index.json` lists, directly or through other indexes.
+    pub fn images(&self) -> Result<Option<Vec<Entry>>, Error> {
+        match self.index()? {
+            Some(index) => Ok(Some(index::entries(&index, &*self.blobs())?)),
+            None => Ok(None),
+        }
+    }
+
     /// Returns the image that `selector` picks; `None` if there is no `index.json`.
     pub fn image(&self, selector: &Selector) -> Result<Option<Image>, Error> {
-        let _ = selector;
-        todo!()
+        let Some(index) = self.index()? else {
+            return Ok(None);
+        };
+        let blobs = self.blobs();
+        let entry = index::select(&index, &*blobs, selector)?;
+        Ok(Some(entry.open(blobs)?))
     }
 
     /// Begins a change: makes the folders, clears what a killed writer left. Dropping it undoes what it wrote.
+    ///
+    /// Waits while another change of the same layout is going on, one of this program included.
     pub fn update(&self) -> Result<Update, Error> {
-        todo!()
+        let mut made = Made::default();
+        let lock = self.lock(&mut made)?;
+        let blobs = LayoutBlobs::of(&self.path);
+        made.directories(&blobs.folder("sha256"))?;
+        sweep(&self.path)?;
+        sweep(&blobs.folder("sha256"))?;
+        Ok(Update {
+            layout: self.clone(),
+            blobs,
+            made,
+            _lock: lock,
+        })
     }
 
     /// Copies an image with its blobs (linked where the kernel allows it) into this layout, as `ref_name`.
+    ///
+    /// The manifest keeps its bytes and digest if it is OCI's; Docker's is converted. Layers that
+    /// are absent stay absent.
     pub fn copy_from(&self, image: &Image, ref_name: &str) -> Result<(), Error> {
-        let _ = (image, ref_name);
-        todo!()
+        let mut update = self.update()?;
+        let source = &**image.blobs();
+        for (_, layer) in image.layers() {
+            update.adopt(source, &layer.digest, layer.size)?;
+        }
+        let manifest = image.manifest().clone().to_oci();
+        let config = &manifest.config;
+        let absent =
+            |digest: &Digest| Error::MissingBlob(digest.to_string(), source.location().into());
+        if !update.adopt(source, &config.digest, config.size)? {
+            return Err(absent(&config.digest));
+        }
+        let descriptor = if manifest == *image.manifest() {
+            let (digest, size) = (image.digest(), image.manifest_size());
+            if !update.adopt(source, digest, size)? {
+                return Err(absent(digest));
+            }
+            Descriptor::new(MediaType::ImageManifest, size, digest.clone())
+        } else {
+            update.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?
+        };
+        update.finish(descriptor, ref_name)
+    }
+
+    /// Takes the lock of the directory, which is made if need be.
+    pub(crate) fn lock(&self, made: &mut Made) -> Result<fs::File, Error> {
+        let begin = Instant::now();
+        loop {
+            made.directories(&self.path)?;
+            let directory = fs::File::open(&self.path)?;
+            match directory.try_lock() {
+                Err(TryLockError::WouldBlock) => {}
+                // Not every file system can lock; a single writer needs no lock.
+                Err(TryLockError::Error(error)) if is_unsupported(&error) => return Ok(directory),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+                Ok(()) if is_still_at(&directory, &self.path) => return Ok(directory),
+                Ok(()) => continue,
+            }
+            if begin.elapsed() > LOCK_PATIENCE {
+                return Err(Error::Busy(self.path.clone()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -46,6 +166,10 @@ impl Layout {
 #[derive(Debug)]
 pub struct Update {
     layout: Layout,
+    blobs: LayoutBlobs,
+    // Before the lock: what was made is removed while it is held.
+    made: Made,
+    _lock: fs::File,
 }
 
 impl Update {
@@ -61,19 +185,285 @@ impl Update {
         options: &layer::WriteOptions,
         tee: Option<&mut (dyn Write + Send)>,
     ) -> Result<Written, layer::Error> {
-        let _ = (layer, options, tee);
-        todo!()
+        let level = flate2::Compression::new(u32::from(options.level.min(9)));
+        let mut out = TarSink {
+            blob: flate2::write::GzEncoder::new(self.blobs.create()?, level),
+            hasher: Hasher::sha256(),
+            tee,
+        };
+        layer.write_tar(&mut out)?;
+        let (digest, size) = self.keep(out.blob.finish()?)?;
+        Ok(Written {
+            diff_id: DiffId(out.hasher.finish()),
+            descriptor: Descriptor::new(MediaType::ImageLayerGzip, size, digest),
+        })
     }
+
+    /// Writes a small blob: a config, a manifest.
+    pub(crate) fn write_document(
+        &mut self,
+        media_type: MediaType,
+        text: &str,
+    ) -> Result<Descriptor, Error> {
+        let mut blob = self.blobs.create()?;
+        blob.write_all(text.as_bytes())?;
+        let (digest, size) = self.keep(blob)?;
+        Ok(Descriptor::new(media_type, size, digest))
+    }
+
+    /// Links or copies a blob from elsewhere; false if it is absent there and here.
+    ///
+    /// A file of the right size is linked without being read; `verify` checks its content. A copy
+    /// is checked while it is made.
+    pub(crate) fn adopt(
+        &mut self,
+        source: &dyn Blobs,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<bool, Error> {
+        let target = self.blobs.file(digest);
+        if self.blobs.size(digest)? == Some(size) {
+            return Ok(true);
+        }
+        let existed = target.exists();
+        if *digest.algorithm() != DigestAlgorithm::Sha256 {
+            let folder = self.blobs.folder(digest.algorithm().as_ref());
+            self.made.directories(&folder)?;
+        }
+        if !existed && link(source, digest, size, &target) {
+            self.made.files.push(target);
+            return Ok(true);
+        }
+        let Some(mut reader) = source.open(digest, size)? else {
+            return Ok(false);
+        };
+        let folder = target.parent().unwrap_or(self.layout.path());
+        let mut file = temporary_in(folder, 0o666)?;
+        io::copy(&mut reader, &mut file)?;
+        persist(file, &target)?;
+        if !existed {
+            self.made.files.push(target);
+        }
+        Ok(true)
+    }
+
+    /// True if the blob is here.
+    pub(crate) fn has(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
+        Ok(self.blobs.size(digest)? == Some(size))
+    }
+
+    /// Makes the image with this manifest the one of the layout (LAY-022, LAY-023).
+    pub(crate) fn finish(mut self, mut manifest: Descriptor, ref_name: &str) -> Result<(), Error> {
+        if !ref_name.is_empty() {
+            let annotations = &mut manifest.annotations;
+            annotations.insert(REF_NAME.to_owned(), ref_name.to_owned());
+        }
+        let index = json::to_string_indented(&Index::new(vec![manifest]))?;
+        self.replace("oci-layout", OCI_LAYOUT)?;
+        self.replace("index.json", &index)?;
+        self.made.keep();
+        Ok(())
+    }
+
+    fn keep(&mut self, blob: blob::BlobWriter) -> io::Result<(Digest, u64)> {
+        let path = self.blobs.file(&blob.digest());
+        let existed = path.exists();
+        let kept = blob.finish()?;
+        if !existed {
+            self.made.files.push(path);
+        }
+        Ok(kept)
+    }
+
+    /// LAY-026: these two files are executable for whoever can read them.
+    fn replace(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let path = self.layout.path.join(name);
+        let existed = path.exists();
+        let mut file = temporary_in(&self.layout.path, 0o777)?;
+        file.write_all(text.as_bytes())?;
+        persist(file, &path)?;
+        if !existed {
+            self.made.files.push(path);
+        }
+        Ok(())
+    }
+}
+
+/// Where the tar of a layer goes.
+struct TarSink<'a> {
+    blob: flate2::write::GzEncoder<blob::BlobWriter>,
+    hasher: Hasher,
+    tee: Option<&'a mut (dyn Write + Send)>,
+}
+
+impl Write for TarSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.blob.write_all(bytes)?;
+        self.hasher.update(bytes);
+        if let Some(tee) = &mut self.tee {
+            tee.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Files and directories that a change made; removed when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Everything stays.
+    fn keep(&mut self) {
+        self.files.clear();
+        self.directories.clear();
+    }
+
+    /// Makes a directory and those above it, remembering which were not there.
+    fn directories(&mut self, path: &Path) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.directories(parent)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.directories.push(path.to_owned());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for file in self.files.iter().rev() {
+            // What cannot be removed is only a blob that nothing names.
+            fs::remove_file(file).ok();
+        }
+        for directory in self.directories.iter().rev() {
+            // Not empty if somebody else put something there meanwhile.
+            fs::remove_dir(directory).ok();
+        }
+    }
+}
+
+/// Links a blob's file; false where that is not possible, for whatever reason: then it is copied.
+///
+/// Reasons: another file system or mount, `fs.protected_hardlinks` with a file of somebody else's,
+/// too many links, a file system without links, a symbolic link in place of the blob, no file at all.
+fn link(source: &dyn Blobs, digest: &Digest, size: u64, target: &Path) -> bool {
+    let Some(path) = source.path(digest) else {
+        return false;
+    };
+    let is_blob = fs::symlink_metadata(&path).is_ok_and(|it| it.is_file() && it.len() == size);
+    is_blob && fs::hard_link(&path, target).is_ok()
+}
+
+/// Removes temporary files that a killed writer left.
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_ours = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(TEMPORARY.as_bytes());
+        if is_ours && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// False if the directory was removed or replaced between opening and locking it.
+fn is_still_at(directory: &fs::File, path: &Path) -> bool {
+    let of = |it: std::fs::Metadata| (it.dev(), it.ino());
+    match (directory.metadata(), fs::metadata(path)) {
+        (Ok(locked), Ok(there)) => of(locked) == of(there),
+        _ => false,
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let codes = [
+        Errno::NOLCK,
+        Errno::NOSYS,
+        Errno::OPNOTSUPP,
+        Errno::BADF,
+        Errno::INVAL,
+    ];
+    codes
+        .iter()
+        .any(|it| error.raw_os_error() == Some(it.raw_os_error()))
 }
 
 /// Why a layout could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A blob could not be read.
+    #[error(transparent)]
+    Blob(#[from] blob::Error),
+    /// Another change does not end.
+    #[error(
+        "failed to lock {0}: another program is writing to it\nend that program, or use another directory"
+    )]
+    Busy(PathBuf),
+    /// An image could not be read.
+    #[error(transparent)]
+    Image(#[from] Box<image::Error>),
+    /// `index.json` is none.
+    #[error("failed to read {path}: not an image index")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// The file system said no.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
+    /// A document could not be written.
+    #[error("failed to write JSON")]
+    Json(#[from] serde_json::Error),
     /// The blob of a layer that is reused is not in the previous image's layout.
-    #[error("layer {0} cannot be reused: its blob is not in {1}")]
+    #[error(
+        "layer {0} cannot be reused: its blob is not in {1}\nput the blob there (a sparse image lacks it), or build without the previous image"
+    )]
     MissingBlob(String, PathBuf),
+    /// No image of the layout was meant.
+    #[error(transparent)]
+    Select(#[from] Box<index::Error>),
+    /// An image has no layer with this diffID.
+    #[error("image {1} in {2} has no layer {0}")]
+    UnknownLayer(DiffId, Digest, String),
+}
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Self {
+        Self::Image(Box::new(error))
+    }
+}
+
+impl From<index::Error> for Error {
+    fn from(error: index::Error) -> Self {
+        Self::Select(Box::new(error))
+    }
 }
