@@ -4,14 +4,14 @@
 //! renamed once it is whole, so that a reader never sees half a blob.
 
 use std::fs::Permissions;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-use crate::digest::{Digest, Hasher, Verified};
+use crate::digest::{Digest, Verified};
 use crate::manifest::Descriptor;
 
 /// Temporary files in a layout begin with this; the next change of the layout clears those that a killed writer left.
@@ -103,17 +103,6 @@ impl LayoutBlobs {
         }
         Ok(found)
     }
-
-    /// Begins a blob, whose SHA-256 digest becomes its name.
-    pub(crate) fn create(&self) -> io::Result<BlobWriter> {
-        let folder = self.folder("sha256");
-        Ok(BlobWriter {
-            file: temporary_in(&folder, 0o666)?,
-            hasher: Hasher::sha256(),
-            size: 0,
-            folder,
-        })
-    }
 }
 
 impl Blobs for LayoutBlobs {
@@ -146,42 +135,6 @@ impl Blobs for LayoutBlobs {
 
     fn location(&self) -> String {
         self.layout.display().to_string()
-    }
-}
-
-/// A blob being written.
-#[derive(Debug)]
-pub(crate) struct BlobWriter {
-    file: NamedTempFile,
-    hasher: Hasher,
-    size: u64,
-    folder: PathBuf,
-}
-
-impl BlobWriter {
-    /// Gives the blob its name, in place of whatever has it. Returns digest and size.
-    pub(crate) fn finish(self) -> io::Result<(Digest, u64)> {
-        let digest = self.hasher.finish();
-        persist(self.file, &self.folder.join(digest.digest()))?;
-        Ok((digest, self.size))
-    }
-
-    /// Returns the digest of what was written so far.
-    pub(crate) fn digest(&self) -> Digest {
-        self.hasher.clone().finish()
-    }
-}
-
-impl Write for BlobWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 
@@ -303,33 +256,5 @@ mod tests {
         fs::create_dir_all(blobs.folder("blake3")).unwrap();
         fs::write(blobs.file(&unknown), b"bytes").unwrap();
         assert!(matches!(blobs.open(&unknown, 5), Err(Error::Algorithm(_))));
-    }
-
-    #[test]
-    fn a_blob_is_seen_whole_or_not_at_all() {
-        let (dir, blobs) = layout_with(&sha256(b"bytes"), b"damaged before");
-        let names = || -> Vec<String> {
-            let folder = fs::read_dir(dir.path().join("blobs/sha256")).unwrap();
-            let name = |it: io::Result<fs::DirEntry>| it.unwrap().file_name();
-            folder
-                .map(|it| name(it).to_string_lossy().into_owned())
-                .collect()
-        };
-        let mut writer = blobs.create().unwrap();
-        writer.write_all(b"by").unwrap();
-        writer.write_all(b"tes").unwrap();
-        assert_eq!(
-            names()
-                .iter()
-                .filter(|it| it.starts_with(TEMPORARY))
-                .count(),
-            1
-        );
-        assert_eq!(writer.digest(), sha256(b"bytes"));
-        let (digest, size) = writer.finish().unwrap();
-        assert_eq!((digest.clone(), size), (sha256(b"bytes"), 5));
-        assert_eq!(fs::read(blobs.file(&digest)).unwrap(), b"bytes");
-        blobs.create().unwrap().write_all(b"given up").unwrap();
-        assert_eq!(names(), [digest.digest()]);
     }
 }

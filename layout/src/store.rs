@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
+use tempfile::NamedTempFile;
 
 use crate::blob::{self, Blobs, LayoutBlobs, TEMPORARY, persist, temporary_in};
-use crate::digest::{DiffId, Digest, DigestAlgorithm, Hasher};
+use crate::digest::{DiffId, Digest, DigestAlgorithm, sha256};
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
@@ -185,18 +186,10 @@ impl Update {
         options: &layer::WriteOptions,
         tee: Option<&mut (dyn Write + Send)>,
     ) -> Result<Written, layer::Error> {
-        let level = flate2::Compression::new(u32::from(options.level.min(9)));
-        let mut out = TarSink {
-            blob: flate2::write::GzEncoder::new(self.blobs.create()?, level),
-            hasher: Hasher::sha256(),
-            tee,
-        };
-        layer.write_tar(&mut out)?;
-        let (digest, size) = self.keep(out.blob.finish()?)?;
-        Ok(Written {
-            diff_id: DiffId(out.hasher.finish()),
-            descriptor: Descriptor::new(MediaType::ImageLayerGzip, size, digest),
-        })
+        let mut file = temporary_in(&self.blobs.folder("sha256"), 0o666)?;
+        let written = layer::write_blob(layer, &mut file, options, tee)?;
+        self.keep(file, &written.descriptor.digest)?;
+        Ok(written)
     }
 
     /// Writes a small blob: a config, a manifest.
@@ -205,10 +198,11 @@ impl Update {
         media_type: MediaType,
         text: &str,
     ) -> Result<Descriptor, Error> {
-        let mut blob = self.blobs.create()?;
-        blob.write_all(text.as_bytes())?;
-        let (digest, size) = self.keep(blob)?;
-        Ok(Descriptor::new(media_type, size, digest))
+        let mut file = temporary_in(&self.blobs.folder("sha256"), 0o666)?;
+        file.write_all(text.as_bytes())?;
+        let digest = sha256(text.as_bytes());
+        self.keep(file, &digest)?;
+        Ok(Descriptor::new(media_type, text.len() as u64, digest))
     }
 
     /// Links or copies a blob from elsewhere; false if it is absent there and here.
@@ -240,10 +234,7 @@ impl Update {
         let folder = target.parent().unwrap_or(self.layout.path());
         let mut file = temporary_in(folder, 0o666)?;
         io::copy(&mut reader, &mut file)?;
-        persist(file, &target)?;
-        if !existed {
-            self.made.files.push(target);
-        }
+        self.keep(file, digest)?;
         Ok(true)
     }
 
@@ -265,49 +256,25 @@ impl Update {
         Ok(())
     }
 
-    fn keep(&mut self, blob: blob::BlobWriter) -> io::Result<(Digest, u64)> {
-        let path = self.blobs.file(&blob.digest());
-        let existed = path.exists();
-        let kept = blob.finish()?;
-        if !existed {
-            self.made.files.push(path);
-        }
-        Ok(kept)
+    /// Gives a blob its name, in place of a damaged one that may have it.
+    fn keep(&mut self, file: NamedTempFile, digest: &Digest) -> io::Result<()> {
+        self.rename(file, self.blobs.file(digest))
     }
 
-    /// LAY-026: these two files are executable for whoever can read them.
-    fn replace(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let path = self.layout.path.join(name);
+    fn rename(&mut self, file: NamedTempFile, path: PathBuf) -> io::Result<()> {
         let existed = path.exists();
-        let mut file = temporary_in(&self.layout.path, 0o777)?;
-        file.write_all(text.as_bytes())?;
         persist(file, &path)?;
         if !existed {
             self.made.files.push(path);
         }
         Ok(())
     }
-}
 
-/// Where the tar of a layer goes.
-struct TarSink<'a> {
-    blob: flate2::write::GzEncoder<blob::BlobWriter>,
-    hasher: Hasher,
-    tee: Option<&'a mut (dyn Write + Send)>,
-}
-
-impl Write for TarSink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.blob.write_all(bytes)?;
-        self.hasher.update(bytes);
-        if let Some(tee) = &mut self.tee {
-            tee.write_all(bytes)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// LAY-026: these two files are executable for whoever can read them.
+    fn replace(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let mut file = temporary_in(&self.layout.path, 0o777)?;
+        file.write_all(text.as_bytes())?;
+        self.rename(file, self.layout.path.join(name))
     }
 }
 
