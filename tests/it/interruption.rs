@@ -1,0 +1,149 @@
+//! An export that is killed leaves the earlier layout whole, and the next one succeeds (invariant 4).
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use tests::build::Build;
+use tests::image;
+use tests::program::{Ran, requires, requires_root};
+
+/// Calls that change what a reader sees. strace kills on entry, so what is seen before call N + 1 is what call N left.
+const STEPS: &str = "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat";
+
+/// A build whose app was exported once and has changed since; everything but the export of the change is done.
+struct Changed {
+    build: Build,
+    earlier: String,
+    later: String,
+}
+
+impl Changed {
+    fn new() -> Self {
+        let build = Build::new();
+        build.until_export();
+        Ran::of(&mut build.exporter()).ok();
+        let earlier = image::read(&build.app_image()).digest().to_owned();
+        // More than one layer changes, and enough to be caught in the middle of.
+        build.write("app/hello.txt", &"changed ".repeat(1 << 20));
+        let script = tests::build::BUILD_HELLO.replace("echo kept", "echo changed");
+        build.buildpack("acme/hello", &script);
+        build.forget_layers();
+        build.until_export();
+        let changed = Self { build, earlier, later: String::new() };
+        changed.save();
+        Ran::of(&mut changed.build.exporter()).ok();
+        let later = image::read(&changed.build.app_image()).digest().to_owned();
+        assert_ne!(later, changed.earlier, "the comparison can fail");
+        Self { later, ..changed }
+    }
+
+    /// Copies what an export changes aside, hard links kept.
+    fn save(&self) {
+        self.copy(&self.build.path(""), &self.build.path("saved"));
+    }
+
+    /// Brings back what was before the export.
+    fn restore(&self) {
+        for folder in ["layout", "cache", "report", "layers"] {
+            fs::remove_dir_all(self.build.path(folder)).unwrap();
+        }
+        self.copy(&self.build.path("saved"), &self.build.path(""));
+    }
+
+    fn copy(&self, from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        let mut command = Command::new("cp");
+        command.arg("-a");
+        for folder in ["layout", "cache", "report", "layers"] {
+            command.arg(from.join(folder));
+        }
+        Ran::of(command.arg(to)).ok();
+    }
+
+    /// Checks that the layout holds the earlier image or the later one, whole, and that the next export makes the later.
+    fn check(&self, when: &str) {
+        let found = image::read(&self.build.app_image());
+        assert!([&self.earlier, &self.later].contains(&&found.digest().to_owned()), "{when}: {}", found.digest());
+        for layer in found.manifest["layers"].as_array().unwrap() {
+            image::read_blob(&self.build.app_image(), layer);
+        }
+        let report = fs::read_to_string(self.build.path("report/report.toml")).unwrap();
+        assert!(report.contains(&self.earlier) || report.contains(&self.later), "{when}: {report}");
+
+        let next = Ran::of(&mut self.build.exporter());
+        assert_eq!(next.code, 0, "{when}, next export: {}", next.text);
+        assert_eq!(image::read(&self.build.app_image()).digest(), self.later, "{when}, next export");
+        let cache = self.build.path("cache/committed/io.buildpacks.lifecycle.cache.metadata");
+        let metadata: serde_json::Value = serde_json::from_slice(&fs::read(cache).unwrap()).unwrap();
+        assert_eq!(metadata["buildpacks"][0]["key"], "acme/hello", "{when}, next export");
+        let blobs = fs::read_dir(self.build.app_image().join("blobs/sha256")).unwrap().count();
+        let wanted = image::read(&self.build.app_image()).manifest["layers"].as_array().unwrap().len() + 2;
+        assert_eq!(blobs, wanted, "{when}: what a killed export left is cleared by the next");
+    }
+
+    /// Runs the exporter under strace, killed on entry of its step number `number`; returns whether it lived to its end.
+    fn survives(&self, number: usize) -> bool {
+        let exporter = self.build.exporter();
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={STEPS}"), "-e"])
+            .arg(format!("inject={STEPS}:signal=SIGKILL:when={number}"))
+            .arg(exporter.get_program())
+            .args(exporter.get_args())
+            .env_clear()
+            .envs(exporter.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(self.build.path(""));
+        let output = command.output().unwrap();
+        // strace ends the way its child ended.
+        let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
+        assert!(killed || output.status.success(), "step {number}: {:?}", Ran::from(output).text);
+        !killed
+    }
+}
+
+#[test]
+fn foreign_killed_at_each_step_the_earlier_layout_is_whole() {
+    if !(requires_root() && requires(&["strace"])) {
+        return;
+    }
+    let changed = Changed::new();
+    let mut steps = 0;
+    loop {
+        changed.restore();
+        if changed.survives(steps + 1) {
+            break;
+        }
+        steps += 1;
+        changed.check(&format!("killed at step {steps}"));
+    }
+    assert!(steps > 10, "an export makes more than {steps} steps: is it traced at all?");
+}
+
+#[test]
+fn root_killed_at_random_moments_the_earlier_layout_is_whole() {
+    if !requires_root() {
+        return;
+    }
+    let changed = Changed::new();
+    changed.restore();
+    let begin = Instant::now();
+    Ran::of(&mut changed.build.exporter()).ok();
+    let whole = begin.elapsed();
+    let mut killed = 0;
+    for moment in 0..20_u32 {
+        changed.restore();
+        // Spread over the whole run; the machine's own noise makes them random.
+        let wait = (whole * moment / 20).max(Duration::from_millis(1));
+        let mut exporter =
+            changed.build.exporter().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(wait);
+        exporter.kill().unwrap();
+        killed += usize::from(exporter.wait().unwrap().signal() == Some(9));
+        changed.check(&format!("killed after {wait:?}"));
+    }
+    assert!(killed > 0, "each export was over before it could be killed");
+}

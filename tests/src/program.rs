@@ -1,0 +1,99 @@
+//! Programs: ours, and other people's.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// Returns one of our programs: from the folder that `SLIPWAY_BIN` names, else built on first use.
+pub fn ours(name: &str) -> PathBuf {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| variable("SLIPWAY_BIN").map_or_else(build_all, PathBuf::from)).join(name)
+}
+
+/// Returns the root of the project.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a folder of the project")
+}
+
+fn build_all() -> PathBuf {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--workspace", "--bins"])
+        .current_dir(project())
+        .status()
+        .expect("cargo runs");
+    assert!(cargo.success(), "cargo build --workspace --bins failed");
+    // .../target/debug/deps/it-0123: programs lie two folders up.
+    let test = std::env::current_exe().expect("this program has a path");
+    test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_owned()
+}
+
+/// Returns false, and says so, where a program is missing; fails instead in CI, which must have it.
+pub fn requires(programs: &[&str]) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|program| which(program).is_none()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    skip(&format!("needs {missing:?} on PATH"))
+}
+
+/// Returns false, and says so, where this is not root; fails instead in CI.
+pub fn requires_root() -> bool {
+    let status = fs_err::read_to_string("/proc/self/status").expect("/proc is mounted");
+    let root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
+    root || skip("needs root")
+}
+
+fn skip(why: &str) -> bool {
+    assert!(variable("CI").is_none(), "in CI a test must not be skipped: it {why}");
+    let thread = std::thread::current();
+    eprintln!("skipped: {}: {why}", thread.name().unwrap_or("a test"));
+    false
+}
+
+#[expect(clippy::disallowed_methods, reason = "the kit has no platform to ask")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn which(program: &str) -> Option<PathBuf> {
+    let path = variable("PATH")?;
+    let mut places = path.split(':').chain(["/usr/sbin", "/sbin"]).map(|dir| Path::new(dir).join(program));
+    places.find(|place| place.is_file())
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// Standard output and, behind it, standard error.
+    pub text: String,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self::from(output)
+    }
+
+    /// Returns the text, after checking that all went well.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.text);
+        self.text
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Self { code: output.status.code().unwrap_or(-1), text }
+    }
+}
+
+/// Runs another project's program, which must succeed, and returns what it printed.
+pub fn run(program: &str, args: &[&str]) -> String {
+    let path = which(program).unwrap_or_else(|| PathBuf::from(program));
+    Ran::of(Command::new(path).args(args)).ok()
+}
