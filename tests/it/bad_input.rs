@@ -8,15 +8,60 @@ use tests::program::{Ran, requires_root};
 type Row = (&'static str, fn(&Build), i32, &'static str);
 
 const EXPORTER: &[Row] = &[
-    ("no group", |build| remove(build, "layers/group.toml"), 1, "group.toml"),
-    ("group is no TOML", |build| build.write("layers/group.toml", "[[group"), 1, "group file"),
-    ("unsupported API", |build| replace(build, "layers/group.toml", "0.10", "9.9"), 12, "9.9"),
-    ("no metadata", |build| remove(build, "layers/config/metadata.toml"), 62, "metadata.toml"),
-    ("bad layer toml", |build| build.write("layers/acme_hello/greeting.toml", "launch = true"), 62, "greeting"),
-    ("top of run image gone", |build| remove_run_config(build), 62, "sha256"),
-    ("run image index is garbage", |build| break_index(build, "garbage"), 62, "index.json"),
-    ("run image index is empty", |build| break_index(build, "{}"), 62, "index.json"),
-    ("launcher is missing", |build| remove(build, "launcher"), 62, "launcher"),
+    (
+        "no group",
+        |build| remove(build, "layers/group.toml"),
+        1,
+        "group.toml",
+    ),
+    (
+        "group is no TOML",
+        |build| build.write("layers/group.toml", "[[group"),
+        1,
+        "group file",
+    ),
+    (
+        "unsupported API",
+        |build| replace(build, "layers/group.toml", "0.10", "9.9"),
+        12,
+        "9.9",
+    ),
+    (
+        "no metadata",
+        |build| remove(build, "layers/config/metadata.toml"),
+        62,
+        "metadata.toml",
+    ),
+    (
+        "bad layer toml",
+        |build| build.write("layers/acme_hello/greeting.toml", "launch = true"),
+        62,
+        "greeting",
+    ),
+    (
+        "top of run image gone",
+        |build| remove_run_config(build),
+        62,
+        "sha256",
+    ),
+    (
+        "run image index is garbage",
+        |build| break_index(build, "garbage"),
+        62,
+        "index.json",
+    ),
+    (
+        "run image index is empty",
+        |build| break_index(build, "{}"),
+        62,
+        "index.json",
+    ),
+    (
+        "launcher is missing",
+        |build| remove(build, "launcher"),
+        62,
+        "launcher",
+    ),
 ];
 
 fn remove(build: &Build, name: &str) {
@@ -35,7 +80,10 @@ fn break_index(build: &Build, text: &str) {
 
 fn remove_run_config(build: &Build) {
     let image = tests::image::read(&build.run_image());
-    let digest = image.manifest["config"]["digest"].as_str().unwrap().replace(':', "/");
+    let digest = image.manifest["config"]["digest"]
+        .as_str()
+        .unwrap()
+        .replace(':', "/");
     fs::remove_file(build.run_image().join("blobs").join(digest)).unwrap();
 }
 
@@ -51,14 +99,30 @@ fn root_a_failing_export_says_why_and_changes_nothing() {
         build.forget_layers();
         build.until_export();
         break_it(&build);
-        let results = ["layout/index.docker.io/library/app", "cache/committed", "report"];
+        let results = [
+            "layout/index.docker.io/library/app",
+            "cache/committed",
+            "report",
+        ];
         let before = results.map(|folder| snapshot(&build.path(folder)));
-        assert!(before.iter().all(|files| !files.is_empty()), "{name}: nothing to compare");
+        assert!(
+            before.iter().all(|files| !files.is_empty()),
+            "{name}: nothing to compare"
+        );
 
         let ran = Ran::of(&mut build.exporter());
         assert_eq!(ran.code, *code, "{name}: {}", ran.text);
-        let last = ran.text.lines().rev().find(|line| line.contains("ERROR: ")).unwrap_or_default();
-        assert!(last.contains(named), "{name}: {named} is not named in {:?}", ran.text);
+        let last = ran
+            .text
+            .lines()
+            .rev()
+            .find(|line| line.contains("ERROR: "))
+            .unwrap_or_default();
+        assert!(
+            last.contains(named),
+            "{name}: {named} is not named in {:?}",
+            ran.text
+        );
         let after = results.map(|folder| snapshot(&build.path(folder)));
         assert!(before == after, "{name}: something was left half written");
     }
@@ -69,15 +133,34 @@ fn root_no_phase_panics_on_garbage() {
     if !requires_root() {
         return;
     }
-    let garbage = ["\u{0}", "[[[", "a = ", "{\"a\":", "group = 3", "[metadata]\napp = 7", "\u{feff}[[group]]", "= = ="];
+    let garbage = [
+        "\u{0}",
+        "[[[",
+        "a = ",
+        "{\"a\":",
+        "group = 3",
+        "[metadata]\napp = 7",
+        "\u{feff}[[group]]",
+        "= = =",
+    ];
     for text in garbage {
-        for file in ["group.toml", "plan.toml", "analyzed.toml", "config/metadata.toml", "acme_hello/greeting.toml"] {
+        for file in [
+            "group.toml",
+            "plan.toml",
+            "analyzed.toml",
+            "config/metadata.toml",
+            "acme_hello/greeting.toml",
+        ] {
             let build = Build::new();
             build.until_export();
             build.write(&format!("layers/{file}"), text);
             for mut command in build.all_phases() {
                 let ran = Ran::of(&mut command);
-                assert!(!ran.text.contains("panicked") && ran.code >= 0, "{command:?}: {}", ran.text);
+                assert!(
+                    !ran.text.contains("panicked") && ran.code >= 0,
+                    "{command:?}: {}",
+                    ran.text
+                );
                 assert_ne!(ran.code, 101, "{command:?}: {}", ran.text);
             }
         }
@@ -94,8 +177,17 @@ fn root_a_previous_image_without_its_blob_is_named_with_a_hint() {
     build.forget_layers();
     let image = tests::image::read(&build.app_image());
     // The layer of the buildpack: the first above the run image's only one.
-    let digest = image.manifest["layers"][1]["digest"].as_str().unwrap().to_owned();
-    fs::remove_file(build.app_image().join("blobs").join(digest.replace(':', "/"))).unwrap();
+    let digest = image.manifest["layers"][1]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    fs::remove_file(
+        build
+            .app_image()
+            .join("blobs")
+            .join(digest.replace(':', "/")),
+    )
+    .unwrap();
     let ran = build.create();
     assert_eq!(ran.code, 62, "{}", ran.text);
     assert!(ran.text.contains("blob"), "{}", ran.text);

@@ -20,11 +20,23 @@ fn foreign_skopeo_inspects_and_copies() {
     }
     let build = Build::new();
     build.create().ok();
-    let inspected: Value = serde_json::from_str(&run("skopeo", &["inspect", &reference(&build)])).unwrap();
-    assert_eq!(inspected["Digest"], tests::image::read(&build.app_image()).digest());
+    let inspected: Value =
+        serde_json::from_str(&run("skopeo", &["inspect", &reference(&build)])).unwrap();
+    assert_eq!(
+        inspected["Digest"],
+        tests::image::read(&build.app_image()).digest()
+    );
     // A copy reads every blob and checks it.
     let copy = build.path("copy");
-    run("skopeo", &["copy", "-q", &reference(&build), &format!("dir:{}", copy.display())]);
+    run(
+        "skopeo",
+        &[
+            "copy",
+            "-q",
+            &reference(&build),
+            &format!("dir:{}", copy.display()),
+        ],
+    );
     assert!(copy.join("manifest.json").is_file());
 }
 
@@ -35,7 +47,12 @@ fn runnable() -> Build {
     let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
     fs::create_dir_all(base.join("bin")).unwrap();
     fs::write(base.join("bin/busybox"), busybox).unwrap();
-    Ran::of(Command::new("chmod").arg("755").arg(base.join("bin/busybox"))).ok();
+    Ran::of(
+        Command::new("chmod")
+            .arg("755")
+            .arg(base.join("bin/busybox")),
+    )
+    .ok();
     for applet in ["sh", "echo", "id"] {
         std::os::unix::fs::symlink("busybox", base.join("bin").join(applet)).unwrap();
     }
@@ -48,8 +65,22 @@ fn runnable() -> Build {
     let image = format!("{}:latest", layout.display());
     run("umoci", &["init", "--layout", layout.to_str().unwrap()]);
     run("umoci", &["new", "--image", &image]);
-    run("umoci", &["insert", "--image", &image, base.to_str().unwrap(), "/"]);
-    run("umoci", &["config", "--image", &image, "--config.user", "1000:1000", "--config.env", "PATH=/bin"]);
+    run(
+        "umoci",
+        &["insert", "--image", &image, base.to_str().unwrap(), "/"],
+    );
+    run(
+        "umoci",
+        &[
+            "config",
+            "--image",
+            &image,
+            "--config.user",
+            "1000:1000",
+            "--config.env",
+            "PATH=/bin",
+        ],
+    );
     run("umoci", &["gc", "--layout", layout.to_str().unwrap()]);
     fs::copy(program::ours("launcher"), build.path("launcher")).unwrap();
     build
@@ -66,10 +97,21 @@ fn runc(build: &Build, bundle: &Path, args: &[&str]) -> Ran {
     let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
     namespaces.retain(|namespace| namespace["type"] != "network");
     fs::write(&path, config.to_string()).unwrap();
-    let id = build.path("").file_name().unwrap().to_string_lossy().into_owned();
+    let id = build
+        .path("")
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
     let root = build.path("runc");
     let mut command = Command::new("runc");
-    command.arg("--root").arg(root).args(["run", "-b"]).arg(bundle).arg(id).stdin(Stdio::null());
+    command
+        .arg("--root")
+        .arg(root)
+        .args(["run", "-b"])
+        .arg(bundle)
+        .arg(id)
+        .stdin(Stdio::null());
     Ran::of(&mut command)
 }
 
@@ -82,10 +124,17 @@ fn foreign_umoci_unpacks_and_runc_runs_the_process() {
     build.create().ok();
     let bundle = build.path("bundle");
     let image = format!("{}:latest", build.app_image().display());
-    run("umoci", &["unpack", "--image", &image, bundle.to_str().unwrap()]);
+    run(
+        "umoci",
+        &["unpack", "--image", &image, bundle.to_str().unwrap()],
+    );
     // BUILD_HELLO: the default process prints the variable that a layer sets at launch.
     assert_eq!(runc(&build, &bundle, &[]).ok(), "hello\n");
-    let user = runc(&build, &bundle, &["/cnb/lifecycle/launcher", "--", "/bin/id", "-u"]);
+    let user = runc(
+        &build,
+        &bundle,
+        &["/cnb/lifecycle/launcher", "--", "/bin/id", "-u"],
+    );
     assert_eq!(user.ok(), "1000\n");
 }
 
@@ -102,20 +151,32 @@ fn foreign_podman_loads_the_layout() {
     build.create().ok();
     let archive = build.path("app.tar");
     let layout = build.app_image();
-    Ran::of(Command::new("tar").arg("-C").arg(&layout).arg("-cf").arg(&archive).args([
-        "oci-layout",
-        "index.json",
-        "blobs",
-    ]))
+    Ran::of(
+        Command::new("tar")
+            .arg("-C")
+            .arg(&layout)
+            .arg("-cf")
+            .arg(&archive)
+            .args(["oci-layout", "index.json", "blobs"]),
+    )
     .ok();
     let (root, runroot) = (build.path("pod"), build.path("podrun"));
     let podman = |args: &[&str]| {
         let mut command = Command::new("podman");
-        command.arg("--root").arg(&root).arg("--runroot").arg(&runroot);
+        command
+            .arg("--root")
+            .arg(&root)
+            .arg("--runroot")
+            .arg(&runroot);
         Ran::of(command.args(["--storage-driver", "vfs"]).args(args))
     };
     let loaded = podman(&["load", "-i", archive.to_str().unwrap()]);
     // What podman bind-mounts on itself must go before the folder does.
     let unmounted = Ran::of(Command::new("umount").arg(root.join("overlay")));
-    assert!(loaded.code == 0 && loaded.text.contains("Loaded image"), "{}{}", loaded.text, unmounted.text);
+    assert!(
+        loaded.code == 0 && loaded.text.contains("Loaded image"),
+        "{}{}",
+        loaded.text,
+        unmounted.text
+    );
 }

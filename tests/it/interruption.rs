@@ -12,7 +12,8 @@ use tests::image;
 use tests::program::{Ran, requires, requires_root};
 
 /// Calls that change what a reader sees. strace kills on entry, so what is seen before call N + 1 is what call N left.
-const STEPS: &str = "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat";
+const STEPS: &str =
+    "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat";
 
 /// A build whose app was exported once and has changed since; everything but the export of the change is done.
 struct Changed {
@@ -33,7 +34,11 @@ impl Changed {
         build.buildpack("acme/hello", &script);
         build.forget_layers();
         build.until_export();
-        let changed = Self { build, earlier, later: String::new() };
+        let changed = Self {
+            build,
+            earlier,
+            later: String::new(),
+        };
         changed.save();
         Ran::of(&mut changed.build.exporter()).ok();
         let later = image::read(&changed.build.app_image()).digest().to_owned();
@@ -43,7 +48,7 @@ impl Changed {
 
     /// Copies what an export changes aside, hard links kept.
     fn save(&self) {
-        self.copy(&self.build.path(""), &self.build.path("saved"));
+        Self::copy(&self.build.path(""), &self.build.path("saved"));
     }
 
     /// Brings back what was before the export.
@@ -51,10 +56,10 @@ impl Changed {
         for folder in ["layout", "cache", "report", "layers"] {
             fs::remove_dir_all(self.build.path(folder)).unwrap();
         }
-        self.copy(&self.build.path("saved"), &self.build.path(""));
+        Self::copy(&self.build.path("saved"), &self.build.path(""));
     }
 
-    fn copy(&self, from: &Path, to: &Path) {
+    fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         let mut command = Command::new("cp");
         command.arg("-a");
@@ -67,22 +72,48 @@ impl Changed {
     /// Checks that the layout holds the earlier image or the later one, whole, and that the next export makes the later.
     fn check(&self, when: &str) {
         let found = image::read(&self.build.app_image());
-        assert!([&self.earlier, &self.later].contains(&&found.digest().to_owned()), "{when}: {}", found.digest());
+        assert!(
+            [&self.earlier, &self.later].contains(&&found.digest().to_owned()),
+            "{when}: {}",
+            found.digest()
+        );
         for layer in found.manifest["layers"].as_array().unwrap() {
             image::read_blob(&self.build.app_image(), layer);
         }
         let report = fs::read_to_string(self.build.path("report/report.toml")).unwrap();
-        assert!(report.contains(&self.earlier) || report.contains(&self.later), "{when}: {report}");
+        assert!(
+            report.contains(&self.earlier) || report.contains(&self.later),
+            "{when}: {report}"
+        );
 
         let next = Ran::of(&mut self.build.exporter());
         assert_eq!(next.code, 0, "{when}, next export: {}", next.text);
-        assert_eq!(image::read(&self.build.app_image()).digest(), self.later, "{when}, next export");
-        let cache = self.build.path("cache/committed/io.buildpacks.lifecycle.cache.metadata");
-        let metadata: serde_json::Value = serde_json::from_slice(&fs::read(cache).unwrap()).unwrap();
-        assert_eq!(metadata["buildpacks"][0]["key"], "acme/hello", "{when}, next export");
-        let blobs = fs::read_dir(self.build.app_image().join("blobs/sha256")).unwrap().count();
-        let wanted = image::read(&self.build.app_image()).manifest["layers"].as_array().unwrap().len() + 2;
-        assert_eq!(blobs, wanted, "{when}: what a killed export left is cleared by the next");
+        assert_eq!(
+            image::read(&self.build.app_image()).digest(),
+            self.later,
+            "{when}, next export"
+        );
+        let cache = self
+            .build
+            .path("cache/committed/io.buildpacks.lifecycle.cache.metadata");
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&fs::read(cache).unwrap()).unwrap();
+        assert_eq!(
+            metadata["buildpacks"][0]["key"], "acme/hello",
+            "{when}, next export"
+        );
+        let blobs = fs::read_dir(self.build.app_image().join("blobs/sha256"))
+            .unwrap()
+            .count();
+        let wanted = image::read(&self.build.app_image()).manifest["layers"]
+            .as_array()
+            .unwrap()
+            .len()
+            + 2;
+        assert_eq!(
+            blobs, wanted,
+            "{when}: what a killed export left is cleared by the next"
+        );
     }
 
     /// Runs the exporter under strace, killed on entry of its step number `number`; returns whether it lived to its end.
@@ -90,17 +121,33 @@ impl Changed {
         let exporter = self.build.exporter();
         let mut command = Command::new("strace");
         command
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={STEPS}"), "-e"])
+            .args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={STEPS}"),
+                "-e",
+            ])
             .arg(format!("inject={STEPS}:signal=SIGKILL:when={number}"))
             .arg(exporter.get_program())
             .args(exporter.get_args())
             .env_clear()
-            .envs(exporter.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .envs(
+                exporter
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
             .current_dir(self.build.path(""));
         let output = command.output().unwrap();
         // strace ends the way its child ended.
         let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
-        assert!(killed || output.status.success(), "step {number}: {:?}", Ran::from(output).text);
+        assert!(
+            killed || output.status.success(),
+            "step {number}: {:?}",
+            Ran::from(output).text
+        );
         !killed
     }
 }
@@ -120,7 +167,10 @@ fn foreign_killed_at_each_step_the_earlier_layout_is_whole() {
         steps += 1;
         changed.check(&format!("killed at step {steps}"));
     }
-    assert!(steps > 10, "an export makes more than {steps} steps: is it traced at all?");
+    assert!(
+        steps > 10,
+        "an export makes more than {steps} steps: is it traced at all?"
+    );
 }
 
 #[test]
@@ -138,8 +188,13 @@ fn root_killed_at_random_moments_the_earlier_layout_is_whole() {
         changed.restore();
         // Spread over the whole run; the machine's own noise makes them random.
         let wait = (whole * moment / 20).max(Duration::from_millis(1));
-        let mut exporter =
-            changed.build.exporter().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut exporter = changed
+            .build
+            .exporter()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         sleep(wait);
         exporter.kill().unwrap();
         killed += usize::from(exporter.wait().unwrap().signal() == Some(9));

@@ -13,31 +13,53 @@ fn root_creator_makes_an_image() {
     }
     let build = Build::new();
     let log = build.create().ok();
-    for line in ["===> ANALYZING", "===> EXPORTING", "Adding layer 'acme/hello:greeting'"] {
+    for line in [
+        "===> ANALYZING",
+        "===> EXPORTING",
+        "Adding layer 'acme/hello:greeting'",
+    ] {
         assert!(log.contains(line), "{line} in {log}");
     }
 
     let image = image::read(&build.app_image());
     assert_eq!(image.descriptor["mediaType"], MANIFEST);
-    assert_eq!(image.descriptor["annotations"]["org.opencontainers.image.ref.name"], "latest");
+    assert_eq!(
+        image.descriptor["annotations"]["org.opencontainers.image.ref.name"],
+        "latest"
+    );
     for layer in image.manifest["layers"].as_array().unwrap() {
-        assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
+        assert_eq!(
+            layer["mediaType"],
+            "application/vnd.oci.image.layer.v1.tar+gzip"
+        );
         image::read_blob(&build.app_image(), layer);
     }
     let config = &image.config["config"];
     assert_eq!(config["Entrypoint"], json!(["/cnb/process/web"]));
     assert_eq!(config["User"], "1000:1000");
     assert_eq!(config["WorkingDir"], build.path("app").to_str().unwrap());
-    assert!(config["Env"].as_array().unwrap().contains(&json!("BASE=yes")));
+    assert!(
+        config["Env"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("BASE=yes"))
+    );
     assert_eq!(image.config["created"], "1980-01-01T00:00:01Z");
 
     let metadata = image.label("io.buildpacks.lifecycle.metadata");
     let greeting = &metadata["buildpacks"][0]["layers"]["greeting"];
-    assert_eq!(greeting["data"], json!({"number": 3}), "integers stay integers");
+    assert_eq!(
+        greeting["data"],
+        json!({"number": 3}),
+        "integers stay integers"
+    );
     let diff_ids = image.config["rootfs"]["diff_ids"].as_array().unwrap();
     assert!(diff_ids.contains(&greeting["sha"]));
     let reference = metadata["runImage"]["reference"].as_str().unwrap();
-    assert!(reference.ends_with(image::read(&build.run_image()).digest()), "{reference}");
+    assert!(
+        reference.ends_with(image::read(&build.run_image()).digest()),
+        "{reference}"
+    );
 }
 
 #[test]
@@ -49,8 +71,14 @@ fn root_report_names_digest_and_tags_in_double_quotes() {
     build.create().ok();
     let report = fs::read_to_string(build.path("report/report.toml")).unwrap();
     let digest = image::read(&build.app_image()).digest().to_owned();
-    assert!(report.contains(&format!("digest = \"{digest}\"")), "{report}");
-    assert!(report.contains(&format!("\"{}\"", build.app_image().display())), "{report}");
+    assert!(
+        report.contains(&format!("digest = \"{digest}\"")),
+        "{report}"
+    );
+    assert!(
+        report.contains(&format!("\"{}\"", build.app_image().display())),
+        "{report}"
+    );
 }
 
 #[test]
@@ -73,7 +101,11 @@ fn root_second_build_reuses_layers_and_cache() {
     ] {
         assert!(log.contains(line), "{line} in {log}");
     }
-    assert_eq!(image::read(&build.app_image()).digest(), first, "nothing changed");
+    assert_eq!(
+        image::read(&build.app_image()).digest(),
+        first,
+        "nothing changed"
+    );
 }
 
 #[test]
@@ -85,11 +117,18 @@ fn root_phases_by_hand_make_what_the_creator_makes() {
     by_creator.create().ok();
     by_hand.until_export();
     Ran::of(&mut by_hand.exporter()).ok();
-    let (one, other) = (image::read(&by_creator.app_image()), image::read(&by_hand.app_image()));
+    let (one, other) = (
+        image::read(&by_creator.app_image()),
+        image::read(&by_hand.app_image()),
+    );
     // Paths are part of layers and labels, so only what does not name them can be the same.
     let shape = |image: &image::Written| {
         let count = |value: &serde_json::Value| value.as_array().map(Vec::len);
-        (count(&image.manifest["layers"]), image.config["history"].clone(), image.config["config"]["Entrypoint"].clone())
+        (
+            count(&image.manifest["layers"]),
+            image.config["history"].clone(),
+            image.config["config"]["Entrypoint"].clone(),
+        )
     };
     assert_eq!(shape(&one), shape(&other));
 }
@@ -105,7 +144,10 @@ fn root_extra_tags_get_layouts_of_their_own() {
     let first = image::read(&build.app_image());
     let second = image::read(&build.path("layout/index.docker.io/library/app/two"));
     assert_eq!(first.digest(), second.digest());
-    assert_eq!(second.descriptor["annotations"]["org.opencontainers.image.ref.name"], "two");
+    assert_eq!(
+        second.descriptor["annotations"]["org.opencontainers.image.ref.name"],
+        "two"
+    );
 }
 
 #[test]
@@ -115,7 +157,11 @@ fn root_stale_blobs_do_not_pile_up() {
     }
     let build = Build::new();
     build.create().ok();
-    let count = || fs::read_dir(build.app_image().join("blobs/sha256")).unwrap().count();
+    let count = || {
+        fs::read_dir(build.app_image().join("blobs/sha256"))
+            .unwrap()
+            .count()
+    };
     let before = count();
     for text in ["one", "two", "three"] {
         build.write("app/hello.txt", text);

@@ -1,5 +1,6 @@
 //! Layouts as skopeo and crane write them, as run image and as previous image.
 
+use fs_err as fs;
 use serde_json::Value;
 use tests::build::Build;
 use tests::image::{self, DOCKER_LIST, INDEX, Sample};
@@ -9,8 +10,15 @@ use tests::program::requires_root;
 type Shape = fn(&std::path::Path);
 
 fn other() -> Sample {
-    let architecture = if image::this_architecture() == "amd64" { "arm64" } else { "amd64" };
-    Sample { architecture, ..Sample::plain() }
+    let architecture = if image::this_architecture() == "amd64" {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    Sample {
+        architecture,
+        ..Sample::plain()
+    }
 }
 
 fn without_media_type(mut manifest: Value) -> Value {
@@ -25,15 +33,27 @@ const SHAPES: &[(&str, Shape)] = &[
         image::index(dir, INDEX, &manifests);
     }),
     ("flat Docker manifest list", |dir| {
-        let docker = |sample: Sample| Sample { docker: true, ..sample }.write(dir);
+        let docker = |sample: Sample| {
+            Sample {
+                docker: true,
+                ..sample
+            }
+            .write(dir)
+        };
         let manifests = [docker(other()), docker(Sample::plain())];
         image::index(dir, DOCKER_LIST, &manifests);
     }),
     // What `skopeo copy -a` and `crane pull --format=oci` write: the index itself is a blob.
     ("nested OCI index", |dir| nested(dir, INDEX, false)),
-    ("nested Docker manifest list", |dir| nested(dir, DOCKER_LIST, true)),
+    ("nested Docker manifest list", |dir| {
+        nested(dir, DOCKER_LIST, true)
+    }),
     ("Docker media types", |dir| {
-        let manifest = Sample { docker: true, ..Sample::plain() }.write(dir);
+        let manifest = Sample {
+            docker: true,
+            ..Sample::plain()
+        }
+        .write(dir);
         image::index(dir, INDEX, &[manifest]);
     }),
     ("no media types in descriptors' manifests", |dir| {
@@ -71,7 +91,7 @@ fn root_every_shape_serves_as_run_image() {
     }
     for (name, write) in SHAPES {
         let build = Build::new();
-        std::fs::remove_dir_all(build.run_image()).unwrap();
+        fs::remove_dir_all(build.run_image()).unwrap();
         write(&build.run_image());
         let ran = build.create();
         assert_eq!(ran.code, 0, "{name}: {}", ran.text);
@@ -84,7 +104,10 @@ fn root_every_shape_serves_as_run_image() {
         assert_eq!(image.config["architecture"], wanted, "{name}");
         for layer in image.manifest["layers"].as_array().unwrap() {
             let media_type = layer["mediaType"].as_str().unwrap();
-            assert!(media_type.starts_with("application/vnd.oci."), "{name}: {media_type}");
+            assert!(
+                media_type.starts_with("application/vnd.oci."),
+                "{name}: {media_type}"
+            );
             image::read_blob(&build.app_image(), layer);
         }
     }
@@ -101,7 +124,8 @@ fn root_every_shape_serves_as_previous_image() {
         // The image of the first build, moved into a nested index beside one for another machine.
         let dir = build.app_image();
         let mut manifest = image::read(&dir).descriptor;
-        manifest["platform"] = serde_json::json!({"os": "linux", "architecture": image::this_architecture()});
+        manifest["platform"] =
+            serde_json::json!({"os": "linux", "architecture": image::this_architecture()});
         let inner = serde_json::json!({
             "schemaVersion": 2, "mediaType": media_type, "manifests": [other().write(&dir), manifest],
         });
@@ -109,7 +133,10 @@ fn root_every_shape_serves_as_previous_image() {
         image::index(&dir, INDEX, &[descriptor]);
         build.forget_layers();
         let log = build.create().ok();
-        assert!(log.contains("Reusing layer 'acme/hello:greeting'"), "{media_type}: {log}");
+        assert!(
+            log.contains("Reusing layer 'acme/hello:greeting'"),
+            "{media_type}: {log}"
+        );
     }
 }
 
@@ -119,8 +146,12 @@ fn root_a_sparse_run_image_makes_a_sparse_image_and_says_so() {
         return;
     }
     let build = Build::new();
-    std::fs::remove_dir_all(build.run_image()).unwrap();
-    let manifest = Sample { sparse: true, ..Sample::plain() }.write(&build.run_image());
+    fs::remove_dir_all(build.run_image()).unwrap();
+    let manifest = Sample {
+        sparse: true,
+        ..Sample::plain()
+    }
+    .write(&build.run_image());
     image::index(&build.run_image(), INDEX, &[manifest]);
     let log = build.create().ok();
     assert!(log.contains("sparse"), "{log}");
@@ -137,14 +168,24 @@ fn root_without_a_match_the_error_lists_what_is_there() {
         return;
     }
     let build = Build::new();
-    std::fs::remove_dir_all(build.run_image()).unwrap();
+    fs::remove_dir_all(build.run_image()).unwrap();
     let dir = build.run_image();
     let manifests: Vec<Value> = ["s390x", "ppc64le"]
         .into_iter()
-        .map(|architecture| Sample { architecture, ..Sample::plain() }.write(&dir))
+        .map(|architecture| {
+            Sample {
+                architecture,
+                ..Sample::plain()
+            }
+            .write(&dir)
+        })
         .collect();
     image::index(&dir, INDEX, &manifests);
     let ran = build.create();
     assert_eq!(ran.code, 32, "{}", ran.text);
-    assert!(ran.text.contains("s390x") && ran.text.contains("ppc64le"), "{}", ran.text);
+    assert!(
+        ran.text.contains("s390x") && ran.text.contains("ppc64le"),
+        "{}",
+        ran.text
+    );
 }

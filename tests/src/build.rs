@@ -1,5 +1,6 @@
 //! A whole build in a temporary directory, phases called as platforms call them.
 
+use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -33,18 +34,32 @@ impl Default for Build {
 impl Build {
     /// Makes the folders, an app, a buildpack, an order and a run image.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("slipway-test-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("slipway-test-")
+            .tempdir()
+            .unwrap();
         let build = Self { dir, api: "0.13" };
         // Buildpacks run as another user.
-        fs::set_permissions(build.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        for folder in ["app", "layers", "platform", "cache", "layout", "buildpacks", "build-config"] {
+        fs::set_permissions(build.dir.path(), Permissions::from_mode(0o755)).unwrap();
+        for folder in [
+            "app",
+            "layers",
+            "platform",
+            "cache",
+            "layout",
+            "buildpacks",
+            "build-config",
+        ] {
             fs::create_dir(build.path(folder)).unwrap();
         }
         build.write("app/hello.txt", "hello\n");
         build.write("launcher", "#!/bin/sh\n");
         build.write("run.toml", "[[images]]\nimage = \"run\"\n");
         build.buildpack("acme/hello", BUILD_HELLO);
-        build.write("order.toml", "[[order]]\n[[order.group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\n");
+        build.write(
+            "order.toml",
+            "[[order]]\n[[order.group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\n",
+        );
         image::plain(&build.run_image());
         for folder in ["app", "layers", "cache", "layout"] {
             chown(build.path(folder), Some(UID), Some(GID)).unwrap();
@@ -77,11 +92,19 @@ impl Build {
     /// Writes a buildpack that always passes and whose `bin/build` is this script.
     pub fn buildpack(&self, id: &str, script: &str) {
         let dir = format!("buildpacks/{}/1.0.0", id.replace('/', "_"));
-        let descriptor = format!("api = \"0.10\"\n[buildpack]\nid = \"{id}\"\nversion = \"1.0.0\"\n");
+        let descriptor =
+            format!("api = \"0.10\"\n[buildpack]\nid = \"{id}\"\nversion = \"1.0.0\"\n");
         self.write(&format!("{dir}/buildpack.toml"), &descriptor);
-        for (name, text) in [("detect", "#!/usr/bin/env bash\nexit 0\n"), ("build", script)] {
+        for (name, text) in [
+            ("detect", "#!/usr/bin/env bash\nexit 0\n"),
+            ("build", script),
+        ] {
             self.write(&format!("{dir}/bin/{name}"), text);
-            fs::set_permissions(self.path(&format!("{dir}/bin/{name}")), PermissionsExt::from_mode(0o755)).unwrap();
+            fs::set_permissions(
+                self.path(&format!("{dir}/bin/{name}")),
+                Permissions::from_mode(0o755),
+            )
+            .unwrap();
         }
     }
 
@@ -90,7 +113,10 @@ impl Build {
         let mut command = Command::new(program::ours(name));
         command
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env("CNB_PLATFORM_API", self.api)
             .env("CNB_EXPERIMENTAL_MODE", "quiet")
             .env("CNB_NO_COLOR", "true")
@@ -121,7 +147,15 @@ impl Build {
             command.arg(flag).arg(self.path(name));
         }
         let ids = [UID.to_string(), GID.to_string()];
-        command.args(["-layout", "-run-image", "run", "-uid", &ids[0], "-gid", &ids[1]]);
+        command.args([
+            "-layout",
+            "-run-image",
+            "run",
+            "-uid",
+            &ids[0],
+            "-gid",
+            &ids[1],
+        ]);
         command
     }
 
@@ -206,7 +240,9 @@ pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_owned()];
     while let Some(next) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&next) else { continue };
+        let Ok(entries) = fs::read_dir(&next) else {
+            continue;
+        };
         for entry in entries {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {

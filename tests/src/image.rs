@@ -20,10 +20,12 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 /// Returns `sha256:<hex>` of some bytes.
 pub fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+            text
+        })
 }
 
 /// Writes a blob and returns its descriptor.
@@ -38,7 +40,11 @@ pub fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
 /// Writes `oci-layout` and `index.json` around descriptors of manifests.
 pub fn index(layout: &Path, media_type: &str, manifests: &[Value]) {
     fs::create_dir_all(layout).unwrap();
-    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .unwrap();
     let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
     fs::write(layout.join("index.json"), index.to_string()).unwrap();
 }
@@ -57,7 +63,11 @@ pub struct Sample {
 impl Sample {
     /// A plain OCI image for this machine.
     pub const fn plain() -> Self {
-        Self { docker: false, architecture: this_architecture(), sparse: false }
+        Self {
+            docker: false,
+            architecture: this_architecture(),
+            sparse: false,
+        }
     }
 
     /// Writes manifest, config and one layer; returns the manifest's descriptor, with platform.
@@ -113,7 +123,11 @@ pub fn plain(layout: &Path) {
 
 /// Returns this machine's architecture in Go's words.
 pub const fn this_architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    }
 }
 
 fn layer_tar(marker: &str) -> Vec<u8> {
@@ -121,7 +135,8 @@ fn layer_tar(marker: &str) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_size(marker.len() as u64);
     header.set_mode(0o644);
-    tar.append_data(&mut header, "etc/marker", marker.as_bytes()).unwrap();
+    tar.append_data(&mut header, "etc/marker", marker.as_bytes())
+        .unwrap();
     tar.into_inner().unwrap()
 }
 
@@ -147,7 +162,12 @@ pub fn read(layout: &Path) -> Written {
     let descriptor = manifests[0].clone();
     let manifest = json(&read_blob(layout, &descriptor));
     let config = json(&read_blob(layout, &manifest["config"]));
-    Written { index, descriptor, manifest, config }
+    Written {
+        index,
+        descriptor,
+        manifest,
+        config,
+    }
 }
 
 /// Reads a blob and checks it against its descriptor.
@@ -167,7 +187,9 @@ impl Written {
 
     /// Returns a label that holds JSON.
     pub fn label(&self, key: &str) -> Value {
-        let text = self.config["config"]["Labels"][key].as_str().unwrap_or_else(|| panic!("no label {key}"));
+        let text = self.config["config"]["Labels"][key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no label {key}"));
         serde_json::from_str(text).expect("a label of JSON")
     }
 }

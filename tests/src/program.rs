@@ -7,12 +7,15 @@ use std::sync::OnceLock;
 /// Returns one of our programs: from the folder that `SLIPWAY_BIN` names, else built on first use.
 pub fn ours(name: &str) -> PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| variable("SLIPWAY_BIN").map_or_else(build_all, PathBuf::from)).join(name)
+    DIR.get_or_init(|| variable("SLIPWAY_BIN").map_or_else(build_all, PathBuf::from))
+        .join(name)
 }
 
 /// Returns the root of the project.
 pub fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a folder of the project")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the project")
 }
 
 fn build_all() -> PathBuf {
@@ -24,12 +27,18 @@ fn build_all() -> PathBuf {
     assert!(cargo.success(), "cargo build --workspace --bins failed");
     // .../target/debug/deps/it-0123: programs lie two folders up.
     let test = std::env::current_exe().expect("this program has a path");
-    test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").to_owned()
+    test.ancestors()
+        .nth(2)
+        .expect("tests lie in target/PROFILE/deps")
+        .to_owned()
 }
 
 /// Returns false, and says so, where a program is missing; fails instead in CI, which must have it.
 pub fn requires(programs: &[&str]) -> bool {
-    let missing: Vec<_> = programs.iter().filter(|program| which(program).is_none()).collect();
+    let missing: Vec<_> = programs
+        .iter()
+        .filter(|program| which(program).is_none())
+        .collect();
     if missing.is_empty() {
         return true;
     }
@@ -44,7 +53,10 @@ pub fn requires_root() -> bool {
 }
 
 fn skip(why: &str) -> bool {
-    assert!(variable("CI").is_none(), "in CI a test must not be skipped: it {why}");
+    assert!(
+        variable("CI").is_none(),
+        "in CI a test must not be skipped: it {why}"
+    );
     let thread = std::thread::current();
     eprintln!("skipped: {}: {why}", thread.name().unwrap_or("a test"));
     false
@@ -57,7 +69,10 @@ fn variable(name: &str) -> Option<String> {
 
 fn which(program: &str) -> Option<PathBuf> {
     let path = variable("PATH")?;
-    let mut places = path.split(':').chain(["/usr/sbin", "/sbin"]).map(|dir| Path::new(dir).join(program));
+    let mut places = path
+        .split(':')
+        .chain(["/usr/sbin", "/sbin"])
+        .map(|dir| Path::new(dir).join(program));
     places.find(|place| place.is_file())
 }
 
@@ -73,7 +88,9 @@ pub struct Ran {
 impl Ran {
     /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self::from(output)
     }
 
@@ -88,7 +105,10 @@ impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
-        Self { code: output.status.code().unwrap_or(-1), text }
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            text,
+        }
     }
 }
 
