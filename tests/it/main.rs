@@ -1,5 +1,7 @@
 //! One binary for all integration tests; a module a subject.
 
+#![allow(clippy::unwrap_used, reason = "what goes wrong ends the test")]
+
 mod bad_input;
 mod clients;
 mod determinism;

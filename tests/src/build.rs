@@ -110,7 +110,9 @@ impl Build {
 
     /// Returns a command for one phase, with nothing but what a platform sets.
     pub fn phase(&self, name: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(program::ours(name));
+        let as_user = ["detector", "builder"].contains(&name);
+        let program = if as_user { program::ours_in(name, &self.path("bin")) } else { program::ours(name) };
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env(
@@ -122,7 +124,7 @@ impl Build {
             .env("CNB_NO_COLOR", "true")
             .current_dir(self.dir.path())
             .args(args);
-        if ["detector", "builder"].contains(&name) {
+        if as_user {
             command.uid(UID).gid(GID);
         }
         command

@@ -11,6 +11,20 @@ pub fn ours(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Puts one of our programs into a folder, for a user who cannot reach the folder that it was built in.
+pub fn ours_in(name: &str, folder: &Path) -> PathBuf {
+    let place = folder.join(name);
+    if !place.exists() {
+        let source = ours(name);
+        fs_err::create_dir_all(folder).unwrap();
+        // A hard link is instant, but /tmp may be another file system.
+        if fs_err::hard_link(&source, &place).is_err() {
+            fs_err::copy(&source, &place).unwrap();
+        }
+    }
+    place
+}
+
 /// Returns the root of the project.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,6 +66,7 @@ pub fn requires_root() -> bool {
     root || skip("needs root")
 }
 
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skip(why: &str) -> bool {
     assert!(
         variable("CI").is_none(),
