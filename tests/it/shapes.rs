@@ -46,7 +46,7 @@ const SHAPES: &[(&str, Shape)] = &[
     // What `skopeo copy -a` and `crane pull --format=oci` write: the index itself is a blob.
     ("nested OCI index", |dir| nested(dir, INDEX, false)),
     ("nested Docker manifest list", |dir| {
-        nested(dir, DOCKER_LIST, true)
+        nested(dir, DOCKER_LIST, true);
     }),
     ("Docker media types", |dir| {
         let manifest = Sample {

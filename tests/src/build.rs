@@ -111,7 +111,11 @@ impl Build {
     /// Returns a command for one phase, with nothing but what a platform sets.
     pub fn phase(&self, name: &str, args: &[&str]) -> Command {
         let as_user = ["detector", "builder"].contains(&name);
-        let program = if as_user { program::ours_in(name, &self.path("bin")) } else { program::ours(name) };
+        let program = if as_user {
+            program::ours_in(name, &self.path("bin"))
+        } else {
+            program::ours(name)
+        };
         let mut command = Command::new(program);
         command
             .env_clear()

@@ -2,7 +2,10 @@
 //!
 //! Nothing here uses our own libraries to make an input or to judge an output, so that they never certify themselves.
 
-#![expect(clippy::unwrap_used, reason = "the kit is test code: what goes wrong ends the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the kit is test code: what goes wrong ends the test"
+)]
 
 pub mod build;
 pub mod image;
