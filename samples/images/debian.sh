@@ -7,7 +7,7 @@
 debian_packages() {
   case $1 in
     java-build) echo ca-certificates openjdk-17-jdk-headless maven ;;
-    java-run) echo zlib1g ;; # all that a jlink runtime wants but libc; essential already, named for the reader
+    java-run) echo zlib1g libstdc++6 ;; # what a jlink runtime wants beside libc
     nodejs-build) echo ca-certificates nodejs npm ;;
     nodejs-run) echo nodejs ;;
   esac

@@ -36,6 +36,8 @@ base_image() {
     --config.label "io.buildpacks.base.distro.version=$(os_release VERSION_ID)" \
     --config.label "io.buildpacks.stack.id=$id"
   umoci gc --layout "$layout"
+  # umoci keeps images to their owner; a phase reads the run image as the user of the build.
+  chmod -R a+rX "$layout"
 }
 
 # os_release KEY: of the machine, which the bases are made from

@@ -1,0 +1,53 @@
+# make help says what there is.
+
+BINARIES := analyzer detector restorer builder exporter creator launcher lifecycle slipway
+TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+APP ?= java-maven
+BUILDER ?=
+
+BUILD_TOOLS := cc
+TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
+DEMO_TOOLS := $(TEST_TOOLS) $(if $(filter bash-hello,$(APP)),,mmdebstrap)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test check demo sample-builder clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+# Static, so that the binaries run in any base image. With a target of its own given, the flag is not for build scripts
+# and macros, and the artefacts lie apart from those of a plain `cargo build --release`: neither makes the other start
+# again. install(1) replaces a file, where cp would write through cargo's hard link.
+build: ## every binary, static, in target/release
+	@demo/install.sh $(BUILD_TOOLS)
+	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+		cargo build --release --workspace --bins --target $(TRIPLE)
+	@install -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
+
+test: ## all tests, with the programs that they need
+	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS)
+	cargo test --workspace
+
+check: ## format, clippy, docs, shell scripts
+	@demo/install.sh $(BUILD_TOOLS) shellcheck
+	cargo fmt --all --check
+	cargo fmt --manifest-path samples/buildpacks/rust-hello/Cargo.toml --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
+	shellcheck -x .ci/run demo/*.sh samples/*.sh samples/images/*.sh samples/apps/*/*.sh \
+		samples/buildpacks/*/*.sh samples/buildpacks/*/bin/* samples/buildpacks/*/lib/*.sh
+
+demo: ## a sample app becomes an image and runs: APP=java-maven, nodejs or bash-hello
+	@demo/install.sh $(BUILD_TOOLS) $(DEMO_TOOLS)
+	$(MAKE) build
+	@APP=$(APP) BUILDER=$(BUILDER) demo/demo.sh
+
+sample-builder: ## a builder with the sample buildpacks and this lifecycle: BUILDER=builder.toml
+	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) mmdebstrap
+	$(MAKE) build
+	@samples/make-builder.sh samples/$(or $(BUILDER),builder.toml)
+
+clean: ## what was compiled and built; the bases and builders in ~/.cache/slipway stay
+	cargo clean
+	rm -rf sample-app sample-builder bundle .demo samples/buildpacks/rust-hello/target

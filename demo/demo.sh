@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# demo.sh: builds a sample app into ./sample-app, lets other programs judge the image, and runs it from ./bundle.
+# Variables: APP (a folder of samples/apps), BUILDER (a file in samples/; the app's own by default).
+# Expects `make build` to have run.
+set -euo pipefail
+
+PATH=$PATH:/usr/sbin:/sbin
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+app=${APP:-java-maven}
+bin=$root/target/release
+output=sample-app
+state=.demo
+
+case $app in
+  java-maven) builder="builder.toml" ;;
+  nodejs) builder="builder-nodejs.toml" ;;
+  *) builder="builder-bash.toml" ;;
+esac
+builder=${BUILDER:-$builder}
+
+if [[ ! -d $root/samples/apps/$app ]]; then
+  echo "there is no app '$app': APP is one of $(cd "$root/samples/apps" && echo *)" >&2
+  exit 2
+fi
+if ((EUID != 0)); then
+  echo "the demo makes root filesystems and starts containers: run it as root" >&2
+  exit 2
+fi
+
+scratch=$(mktemp -d)
+container=slipway-demo-$$
+# What may still run is this demo's own container, by its own name.
+trap 'runc delete -f "$container" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+
+started=$EPOCHREALTIME
+step_started=$started
+step_text=
+
+seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN {printf "%.1f s", to - from}'; }
+
+# step TEXT: says what comes, and how long what came before took
+step() {
+  if [[ -n $step_text ]]; then echo "     done in $(seconds_since "$step_started")"; fi
+  step_text=$1 step_started=$EPOCHREALTIME
+  printf '\n==> %s\n' "$step_text"
+}
+
+# start_fresh: an image of another app or builder is no previous image of this one
+start_fresh() {
+  local now="$app with $builder"
+  mkdir -p "$state"
+  if [[ $(cat "$state/last" 2>/dev/null) != "$now" ]]; then rm -rf "$output"; fi
+  echo "$now" >"$state/last"
+}
+
+# bytes DIR: of its files
+bytes() { find "$1" -type f -printf '%s\n' | awk '{sum += $1} END {printf "%d", sum}'; }
+
+# answer: starts the container, asks it over HTTP from inside its own network, so that no port of the machine is
+# taken, and stops it
+answer() {
+  local url=http://127.0.0.1:8080/slipway pid
+  runc run -b bundle "$container" </dev/null >"$scratch/app.log" 2>&1 &
+  for _ in {1..100}; do
+    kill -0 $! 2>/dev/null || break
+    pid=$(runc state "$container" 2>/dev/null | jq -r .pid || true)
+    if [[ ${pid:-0} != 0 ]] && nsenter -t "$pid" -n curl -sf "$url" >"$scratch/answer" 2>/dev/null; then
+      echo "     GET $url"
+      cat "$scratch/answer"
+      runc kill "$container" TERM
+      wait $! || true # ended by a signal
+      return
+    fi
+    sleep 0.1
+  done
+  echo "no answer; the app said:" >&2
+  cat "$scratch/app.log" >&2
+  return 1
+}
+
+# sum_up LOG
+sum_up() {
+  local restored reused added
+  restored=$(grep -c 'Restoring data for ".*" from cache' "$1" || true)
+  reused=$(grep -c "Reusing layer '" "$1" || true)
+  added=$(grep -c "Adding layer '" "$1" || true)
+  echo "     layers: $added added, $reused reused; restored from the cache: $restored"
+  echo "     ./$output: $(bytes "$output") bytes, cache: $(bytes "$state/$app/cache") bytes"
+  echo "     the build itself took $build_seconds, the whole demo $(seconds_since "$started")"
+  if ((reused == 0)); then echo "     The same command again reuses cache and layers."; fi
+}
+
+step "Base images: build and run image of the builder $builder"
+base=$(sed -n 's/^image = "slipway\/\(.*\)-build"$/\1/p' "$root/samples/$builder")
+base=$("$root/samples/make-base.sh" "$base")
+echo "     $base"
+
+step "Builder: buildpacks and lifecycle on the build image"
+builder_folder=$("$root/samples/make-builder.sh" "$root/samples/$builder" "$bin")
+echo "     $builder_folder"
+
+step "Build: samples/apps/$app becomes ./$output, an OCI image layout"
+start_fresh
+# A pipe for the log, so that the phases' exit codes still count.
+"$root/demo/phases.sh" "$root/samples/apps/$app" "$output" "$base/run" "$builder_folder" "$state/$app/cache" |
+  tee "$scratch/build.log"
+build_seconds=$(seconds_since "$step_started")
+
+step "Layout: what is in it, and whether every digest is right"
+"$bin/slipway" layout ls "$output"
+"$bin/slipway" layout verify "$output"
+
+step "skopeo inspect oci:$output:latest"
+skopeo inspect "oci:$output:latest" | jq 'del(.LayersData) | .Labels |= keys'
+
+step "umoci unpack --image $output:latest bundle"
+rm -rf bundle
+umoci unpack --image "$output:latest" bundle
+# A terminal of its own is what umoci asks for; the demo may have none to give.
+jq '.process.terminal = false | del(.process.rlimits)' bundle/config.json >"$scratch/config.json"
+cp "$scratch/config.json" bundle/config.json
+
+step "runc run: the app from its image"
+if [[ $(jq -r '.process.args[0]' bundle/config.json) == */web ]]; then
+  answer
+else
+  runc run -b bundle "$container" </dev/null
+fi
+
+step "Summary"
+sum_up "$scratch/build.log"
