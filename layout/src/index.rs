@@ -375,3 +375,6 @@ impl Entry {
         Image::open(blobs, &self.descriptor)
     }
 }
+
+#[cfg(test)]
+mod tests;
