@@ -1,0 +1,202 @@
+//! `slipway layout ls`: what a layout holds, for people and for programs.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use layout::index::Entry;
+use layout::manifest::Platform;
+use layout::{Image, Layout};
+use serde::Serialize;
+
+/// List the images of a layout and their layers
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Directory of the layout
+    dir: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    /// A table
+    Text,
+    /// An array of images
+    Json,
+}
+
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let dir = &args.dir;
+    let layout = Layout::at(dir);
+    let Some(entries) = layout.images()? else {
+        bail!(
+            "no OCI image layout in {}: it has no index.json",
+            dir.display()
+        );
+    };
+    let images = entries
+        .iter()
+        .map(|entry| Listed::new(&layout, entry))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    match args.output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&images)?)?,
+        Output::Text if images.is_empty() => writeln!(out, "{} holds no image", dir.display())?,
+        Output::Text => images.iter().try_for_each(|image| image.print(out))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An image as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    ref_name: Option<String>,
+    digest: String,
+    size: u64,
+    platform: Option<Platform>,
+    /// False for an image that the index lists although its manifest is elsewhere.
+    present: bool,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Layer {
+    digest: String,
+    media_type: String,
+    size: u64,
+    diff_id: String,
+    created_by: Option<String>,
+    /// False for a layer that a sparse image leaves out.
+    present: bool,
+}
+
+impl Listed {
+    fn new(layout: &Layout, entry: &Entry) -> anyhow::Result<Self> {
+        let descriptor = &entry.descriptor;
+        let blobs = layout.blobs();
+        let present = blobs.path(&descriptor.digest).is_some();
+        let layers = if present {
+            let image = entry.open(blobs);
+            layers(&image.with_context(|| format!("failed to open image {}", descriptor.digest))?)
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            ref_name: entry.ref_name.clone(),
+            digest: descriptor.digest.to_string(),
+            size: descriptor.size,
+            platform: entry.platform.clone(),
+            present,
+            layers,
+        })
+    }
+
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let name = self.ref_name.as_deref().unwrap_or("(no name)");
+        let platform = self.platform.clone().unwrap_or_default();
+        let absent = if self.present {
+            ""
+        } else {
+            "  (not in this layout)"
+        };
+        writeln!(
+            out,
+            "{}  {}  {platform}{absent}",
+            printable(name),
+            self.digest
+        )?;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let created_by = layer.created_by.as_deref().unwrap_or_default();
+            let absent = if layer.present { "" } else { "  (left out)" };
+            writeln!(
+                out,
+                "{number:>4}  {:>9}  {}  {}{absent}",
+                size(layer.size),
+                layer.diff_id,
+                printable(created_by)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn layers(image: &Image) -> Vec<Layer> {
+    let config = image.config();
+    let mut history: Vec<_> = config.history.iter().filter(|it| !it.empty_layer).collect();
+    if history.len() != image.diff_ids().len() {
+        history.clear();
+    }
+    let created_by = |number: usize| {
+        let entry = history.get(number)?;
+        (!entry.created_by.is_empty()).then(|| entry.created_by.clone())
+    };
+    let layer =
+        |(number, (diff_id, layer)): (usize, (&layout::DiffId, &layout::Descriptor))| Layer {
+            digest: layer.digest.to_string(),
+            media_type: layer.media_type.to_string(),
+            size: layer.size,
+            diff_id: diff_id.to_string(),
+            created_by: created_by(number),
+            present: image.blobs().path(&layer.digest).is_some(),
+        };
+    image.layers().enumerate().map(layer).collect()
+}
+
+/// Text from an image must not steer the terminal.
+fn printable(text: &str) -> String {
+    let safe = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(safe).collect()
+}
+
+/// `17 B`, `4.2 kB`, `1.3 GB`: decimal, as registries count.
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    for unit in ["kB", "MB", "GB"] {
+        if value < 999.95 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (4_249_000, "4.2 MB"),
+            (1_300_000_000, "1.3 GB"),
+            (u64::MAX, "18446744.1 TB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
+    }
+}
