@@ -76,3 +76,49 @@ impl From<anyhow::Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_reference_ones() {
+        let codes = [
+            (ExitCode::Failed, 1),
+            (ExitCode::Flags, 2),
+            (ExitCode::InvalidArgs, 3),
+            (ExitCode::PlatformApi, 11),
+            (ExitCode::BuildpackApi, 12),
+            (ExitCode::NoGroup, 20),
+            (ExitCode::NoGroupWithErrors, 21),
+            (ExitCode::Detect, 22),
+            (ExitCode::Analyze, 32),
+            (ExitCode::Restore, 42),
+            (ExitCode::Buildpack, 51),
+            (ExitCode::Build, 52),
+            (ExitCode::Export, 62),
+            (ExitCode::Rebase, 72),
+            (ExitCode::Extension, 91),
+            (ExitCode::Generate, 92),
+            (ExitCode::Extend, 102),
+        ];
+        for (code, number) in codes {
+            assert_eq!(code as u8, number);
+        }
+    }
+
+    #[test]
+    fn text_is_action_and_causes() {
+        let cause = anyhow::anyhow!("no such file").context("open /x");
+        let failure = Failure::new(ExitCode::Export, "export", cause);
+        assert_eq!(
+            format!("{:#}", failure.error),
+            "failed to export: open /x: no such file"
+        );
+        let uncoded = Failure::from(anyhow::anyhow!("odd"));
+        assert_eq!(
+            (uncoded.code, uncoded.error.to_string()),
+            (ExitCode::Failed, "odd".to_owned())
+        );
+    }
+}

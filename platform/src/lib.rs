@@ -19,6 +19,7 @@ pub mod log;
 pub mod privileges;
 pub mod run_image;
 pub mod target;
+pub mod version;
 
 pub use api::PlatformApi;
 pub use exit::{ExitCode, Failure};

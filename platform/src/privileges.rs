@@ -1,28 +1,306 @@
 //! Whose rights a phase runs with: volumes handed over, then the user switched for good (COM-040 to COM-044).
+//!
+//! Volumes may hold what a hostile build left there. Everything below a volume is reached from the opened directory
+//! above it and no link is followed, so nothing outside can be made to change its owner.
+//! Names of users come from /etc/passwd alone: the programs are static, so there is no name service to ask.
 
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
-use crate::exit::Failure;
+use anyhow::{Context as _, anyhow};
+use nix::errno::Errno;
+use nix::unistd;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
+
+use crate::exit::{ExitCode, Failure};
 
 /// Chowns `dirs` and what is below, where `uid`:`gid` could not write otherwise (COM-040, COM-041).
 pub fn own(uid: u32, gid: u32, dirs: &[Option<&Path>]) -> Result<(), Failure> {
-    let _ = (uid, gid, dirs);
-    todo!()
+    for dir in dirs
+        .iter()
+        .flatten()
+        .filter(|dir| !dir.as_os_str().is_empty())
+    {
+        own_one(uid, gid, dir)
+            .map_err(|error| Failure::new(ExitCode::Failed, "chown volumes", error))?;
+    }
+    Ok(())
 }
 
 /// Becomes `uid`:`gid`, for good, in every thread; does nothing if that is who runs already (COM-042).
+/// Supplementary groups stay, as in the reference.
 pub fn become_user(uid: u32, gid: u32) -> Result<(), Failure> {
-    let _ = (uid, gid);
-    todo!()
+    switch(unistd::Uid::from_raw(uid), unistd::Gid::from_raw(gid)).map_err(|errno| {
+        Failure::message(
+            ExitCode::Failed,
+            format!(
+                "failed to exec as user {uid}:{gid}: {}",
+                errno.desc().to_lowercase()
+            ),
+        )
+    })
 }
 
 /// Returns HOME and USER of `uid` from the passwd file (COM-043).
-pub fn home_of(uid: u32) -> Result<(std::path::PathBuf, String), Failure> {
-    let _ = uid;
-    todo!()
+pub fn home_of(uid: u32) -> Result<(PathBuf, String), Failure> {
+    let passwd = fs_err::read(PASSWD).map_err(anyhow::Error::new);
+    passwd
+        .and_then(|passwd| {
+            entry_of(uid, &String::from_utf8_lossy(&passwd))
+                .ok_or_else(|| anyhow!("user: unknown userid {uid}"))
+        })
+        .map_err(|error| {
+            let action = format!("set environment for user {uid}");
+            Failure::new(ExitCode::Failed, &action, error)
+        })
 }
 
 /// Returns whether this process runs as root (COM-044).
 pub fn is_root() -> bool {
-    todo!()
+    unistd::getuid().is_root()
+}
+
+const PASSWD: &str = "/etc/passwd";
+
+/// `nix` sets the ids of the whole process, where `rustix` would set those of this thread only.
+fn switch(uid: unistd::Uid, gid: unistd::Gid) -> nix::Result<()> {
+    if uid == unistd::getuid() && gid == unistd::getgid() {
+        return Ok(());
+    }
+    unistd::setresgid(gid, gid, gid)?;
+    unistd::setresuid(uid, uid, uid)?;
+    let (users, groups) = (unistd::getresuid()?, unistd::getresgid()?);
+    let users = [users.real, users.effective, users.saved];
+    let groups = [groups.real, groups.effective, groups.saved];
+    if users != [uid; 3] || groups != [gid; 3] {
+        return Err(Errno::EPERM);
+    }
+    Ok(())
+}
+
+fn own_one(uid: u32, gid: u32, dir: &Path) -> anyhow::Result<()> {
+    let stat = match rustix::fs::stat(dir) {
+        Ok(stat) => stat,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno).with_context(|| format!("stat {}", dir.display())),
+    };
+    if can_write(uid, gid, &stat) {
+        return Ok(());
+    }
+    let ids = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let opened = rustix::fs::openat(CWD, dir, DIRECTORY, Mode::empty())
+        .with_context(|| format!("open {}", dir.display()))?;
+    own_tree(&opened, ids, dir)
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// Returns whether a directory can be written by a user as it is; what is below is taken to be alike.
+fn can_write(uid: u32, gid: u32, stat: &Stat) -> bool {
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    stat.st_uid == uid
+        || (stat.st_gid == gid && mode.contains(Mode::WGRP))
+        || mode.contains(Mode::WOTH)
+}
+
+/// Chowns an opened directory and everything below. `path` is for errors only.
+fn own_tree(dir: &OwnedFd, ids: (Uid, Gid), path: &Path) -> anyhow::Result<()> {
+    rustix::fs::fchown(dir, Some(ids.0), Some(ids.1))
+        .with_context(|| format!("chown {}", path.display()))?;
+    let entries = Dir::read_from(dir).with_context(|| format!("read {}", path.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("read {}", path.display()))?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let path = path.join(name.to_string_lossy().as_ref());
+        own_entry(dir.as_fd(), name, ids, &path)?;
+    }
+    Ok(())
+}
+
+fn own_entry(
+    dir: BorrowedFd<'_>,
+    name: &std::ffi::CStr,
+    ids: (Uid, Gid),
+    path: &Path,
+) -> anyhow::Result<()> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .with_context(|| format!("stat {}", path.display()))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        // Where a link has taken the directory's place in the meantime, opening fails.
+        let below = rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+            .with_context(|| format!("open {}", path.display()))?;
+        return own_tree(&below, ids, path);
+    }
+    rustix::fs::chownat(
+        dir,
+        name,
+        Some(ids.0),
+        Some(ids.1),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+    .with_context(|| format!("chown {}", path.display()))
+}
+
+/// Returns home and name of a user: `name:password:uid:gid:comment:home:shell`.
+fn entry_of(uid: u32, passwd: &str) -> Option<(PathBuf, String)> {
+    passwd.lines().find_map(|line| {
+        let line = line.trim();
+        let fields: Vec<_> = line.split(':').collect();
+        let [name, _, id, _, _, home, ..] = fields[..] else {
+            return None;
+        };
+        // `+` and `-` are entries of a name service, `#` is a comment.
+        let is_user = !name.is_empty() && !name.starts_with(['+', '-', '#']);
+        (is_user && id.parse() == Ok(uid)).then(|| (PathBuf::from(home), name.to_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn stat(uid: u32, gid: u32, mode: u32) -> Stat {
+        let mut stat = rustix::fs::stat("/").unwrap();
+        (stat.st_uid, stat.st_gid, stat.st_mode) = (uid, gid, mode);
+        stat
+    }
+
+    #[test]
+    fn writable_directories_are_left_alone() {
+        for (uid, gid, mode, expected) in [
+            (1001, 1, 0o40_700, true),
+            (1001, 1, 0o40_000, true),
+            (1, 1000, 0o40_770, true),
+            (1, 1000, 0o40_750, false),
+            (1, 1, 0o40_777, true),
+            (1, 1, 0o41_777, true),
+            (1, 1, 0o40_775, false),
+            (0, 0, 0o40_755, false),
+        ] {
+            assert_eq!(
+                can_write(1001, 1000, &stat(uid, gid, mode)),
+                expected,
+                "{uid} {gid} {mode:o}"
+            );
+        }
+    }
+
+    #[test]
+    fn missing_and_empty_directories_are_skipped() {
+        own(
+            1,
+            1,
+            &[
+                None,
+                Some(Path::new("")),
+                Some(Path::new("/nowhere/at/all")),
+            ],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn own_directory_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (uid, gid) = (unistd::getuid().as_raw(), unistd::getgid().as_raw());
+        own(uid, gid, &[Some(dir.path())]).unwrap();
+        own(uid + 1, gid + 1, &[]).unwrap();
+    }
+
+    #[test]
+    fn foreign_file_is_no_volume() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let failure = own(4242, 4243, &[Some(file.path())]).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Failed);
+        let text = format!("{:#}", failure.error);
+        assert!(text.starts_with("failed to chown volumes: "), "{text}");
+        assert!(text.contains(&file.path().display().to_string()), "{text}");
+    }
+
+    /// Needs root, as only root may give files away.
+    #[test]
+    fn root_trees_are_handed_over_without_following_links() {
+        if !is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("victim");
+        fs_err::write(&victim, "").unwrap();
+        let volume = dir.path().join("volume");
+        let deep = volume.join("a/b");
+        fs_err::create_dir_all(&deep).unwrap();
+        fs_err::write(deep.join("file"), "").unwrap();
+        fs_err::set_permissions(&volume, std::fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&victim, volume.join("to-file")).unwrap();
+        symlink(outside.path(), volume.join("to-dir")).unwrap();
+        let link = dir.path().join("link");
+        symlink(&volume, &link).unwrap();
+
+        own(4242, 4243, &[Some(&link)]).unwrap();
+
+        let owner = |path: &Path| {
+            let metadata = fs_err::symlink_metadata(path).unwrap();
+            (metadata.uid(), metadata.gid())
+        };
+        for path in ["", "a", "a/b", "a/b/file", "to-file", "to-dir"] {
+            assert_eq!(owner(&volume.join(path)), (4242, 4243), "{path}");
+        }
+        assert_eq!(owner(&victim).0, 0);
+        assert_eq!(owner(outside.path()).0, 0);
+        // The volume belongs to the user now, so what comes below it later is not looked at.
+        fs_err::write(volume.join("late"), "").unwrap();
+        own(4242, 4243, &[Some(&volume)]).unwrap();
+        assert_eq!(owner(&volume.join("late")).0, 0);
+    }
+
+    #[test]
+    fn same_user_is_no_switch() {
+        become_user(unistd::getuid().as_raw(), unistd::getgid().as_raw()).unwrap();
+    }
+
+    #[test]
+    fn strangers_may_not_switch() {
+        if is_root() {
+            return;
+        }
+        let failure = become_user(0, 0).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Failed);
+        assert_eq!(
+            failure.error.to_string(),
+            "failed to exec as user 0:0: operation not permitted"
+        );
+    }
+
+    #[test]
+    fn users_are_found_in_passwd() {
+        let passwd = "# comment:x:7:7::/no:\n\nroot:x:0:0:root:/root:/bin/sh\n+nis:x:7:7::/no:\nshort:x:7:7\n\
+                      cnb:x:1001:1000:,,,:/home/cnb:\ncnb2:x:1001:1000::/home/two:/bin/sh\n";
+        let user = |home: &str, name: &str| Some((PathBuf::from(home), name.to_owned()));
+        for (uid, expected) in [
+            (0, user("/root", "root")),
+            (1001, user("/home/cnb", "cnb")),
+            (7, None),
+            (43210, None),
+        ] {
+            assert_eq!(entry_of(uid, passwd), expected, "{uid}");
+        }
+    }
+
+    #[test]
+    fn unknown_user_fails() {
+        let failure = home_of(4_200_000_000).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Failed);
+        assert_eq!(
+            format!("{:#}", failure.error),
+            "failed to set environment for user 4200000000: user: unknown userid 4200000000"
+        );
+    }
 }

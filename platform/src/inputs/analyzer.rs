@@ -4,6 +4,13 @@ use std::path::PathBuf;
 
 use crate::entry::Invocation;
 use crate::exit::Failure;
+use crate::inputs::flags::{self, Gate, Given};
+use crate::inputs::groups::{
+    AnalyzedFlag, BuildImageFlag, CacheFlags, CommonFlags, ImageFlags, LaunchCacheFlag, LayersFlag,
+    ParallelFlag, PreviousImageFlag, RunFlag, RunImageFlag, SkipLayersFlag, StackFlag, TagFlag,
+    UserFlags,
+};
+use crate::inputs::resolve::{self, Layers, Names, absolute_if_any, some};
 use crate::inputs::{Common, ImageSource, User};
 
 /// What the analyzer was told, resolved.
@@ -39,6 +46,110 @@ pub struct Inputs {
 
 /// Parses and resolves; `None` where the version or the usage was asked for and printed.
 pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
-    let _ = invocation;
-    todo!()
+    let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
+        return Ok(None);
+    };
+    resolve(given, invocation).map(resolve::done)
+}
+
+#[derive(Debug, clap::Args)]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    #[command(flatten)]
+    user: UserFlags,
+    #[command(flatten)]
+    images: ImageFlags,
+    #[command(flatten)]
+    layers: LayersFlag,
+    #[command(flatten)]
+    analyzed: AnalyzedFlag,
+    #[command(flatten)]
+    run: RunFlag,
+    #[command(flatten)]
+    stack: StackFlag,
+    #[command(flatten)]
+    cache: CacheFlags,
+    #[command(flatten)]
+    launch_cache: LaunchCacheFlag,
+    #[command(flatten)]
+    skip: SkipLayersFlag,
+    #[command(flatten)]
+    parallel: ParallelFlag,
+    #[command(flatten)]
+    previous_image: PreviousImageFlag,
+    #[command(flatten)]
+    run_image: RunImageFlag,
+    #[command(flatten)]
+    build_image: BuildImageFlag,
+    #[command(flatten)]
+    tag: TagFlag,
+}
+
+/// ANA-002 to ANA-006.
+const GATES: &[Gate] = &[
+    Gate::since("launch-cache", 9),
+    Gate::since("skip-layers", 9),
+    Gate::before("stack", 12),
+    Gate::since("run", 12),
+    Gate::since("layout", 12),
+    Gate::since("layout-dir", 12),
+    Gate::since("insecure-registry", 13),
+    Gate::never("cache-dir"),
+    Gate::never("parallel"),
+    Gate::never("build-image"),
+];
+
+/// The checks, in the order of ANA-010.
+fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failure> {
+    let flags = given.flags;
+    let output_image = resolve::only_image(&given.positionals)?;
+    let layout = flags.images.layout;
+    let layers = Layers::new(flags.layers.layers);
+    let images = ImageSource::from(flags.images);
+    let cache_dir = absolute_if_any(flags.cache.cache_dir.as_ref())?;
+    let cache_image = some(flags.cache.cache_image);
+    let launch_cache_dir = absolute_if_any(flags.launch_cache.launch_cache.as_ref())?;
+    let tags = resolve::without_empty(flags.tag.tag);
+    resolve::require_image(&output_image)?;
+    let previous_image =
+        some(flags.previous_image.previous_image).unwrap_or_else(|| output_image.clone());
+    let run_image = resolve::run_image(
+        invocation.api,
+        flags.run_image.run_image,
+        &output_image,
+        &flags.run.run,
+        &flags.stack.stack,
+    )?;
+    resolve::warn_of_launch_cache(launch_cache_dir.as_ref(), &images);
+    Names {
+        output: &output_image,
+        tags: &tags,
+        previous: Some(&previous_image),
+        build: some(flags.build_image.build_image).as_deref(),
+        run: Some(&run_image),
+        cache: cache_image.as_deref(),
+    }
+    .check(&images)?;
+    resolve::warn_of_parallel(
+        flags.parallel.parallel,
+        cache_dir.as_ref(),
+        cache_image.as_ref(),
+    );
+    resolve::check_layout(layout, &images, &invocation.variables)?;
+    Ok(Inputs {
+        common: Common::from(flags.common),
+        user: User::try_from(flags.user)?,
+        images,
+        layers_dir: layers.dir()?,
+        analyzed_path: layers.place(&flags.analyzed.analyzed),
+        cache_dir,
+        launch_cache_dir,
+        cache_image,
+        output_image,
+        previous_image,
+        run_image,
+        tags,
+        skip_layers: flags.skip.skip_layers,
+    })
 }

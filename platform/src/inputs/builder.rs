@@ -5,6 +5,12 @@ use std::path::PathBuf;
 use crate::entry::Invocation;
 use crate::exit::Failure;
 use crate::inputs::Common;
+use crate::inputs::flags::{self, Gate, Given};
+use crate::inputs::groups::{
+    AnalyzedFlag, AppFlag, CommonFlags, ExecEnvVariable, GroupFlag, LayersFlag, ModuleFlags,
+    PlanFlag,
+};
+use crate::inputs::resolve::{self, Layers, absolute};
 
 /// What the builder was told, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +39,57 @@ pub struct Inputs {
 
 /// Parses and resolves; `None` where the version or the usage was asked for and printed.
 pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
-    let _ = invocation;
-    todo!()
+    let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
+        return Ok(None);
+    };
+    resolve(given).map(resolve::done)
+}
+
+#[derive(Debug, clap::Args)]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    #[command(flatten)]
+    app: AppFlag,
+    #[command(flatten)]
+    layers: LayersFlag,
+    #[command(flatten)]
+    modules: ModuleFlags,
+    #[command(flatten)]
+    analyzed: AnalyzedFlag,
+    #[command(flatten)]
+    group: GroupFlag,
+    #[command(flatten)]
+    plan: PlanFlag,
+    #[command(flatten)]
+    exec_env: ExecEnvVariable,
+}
+
+/// BLD-002.
+const GATES: &[Gate] = &[
+    Gate::since("build-config", 11),
+    Gate::since("analyzed", 12),
+    Gate::never("exec-env"),
+];
+
+fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
+    let flags = given.flags;
+    if !given.positionals.is_empty() {
+        return Err(resolve::misused(anyhow::anyhow!(
+            "received unexpected arguments"
+        )));
+    }
+    let layers = Layers::new(flags.layers.layers);
+    Ok(Inputs {
+        common: Common::from(flags.common),
+        app_dir: absolute(&flags.app.app)?,
+        layers_dir: layers.dir()?,
+        platform_dir: absolute(&flags.modules.platform)?,
+        buildpacks_dir: absolute(&flags.modules.buildpacks)?,
+        build_config_dir: absolute(&flags.modules.build_config)?,
+        analyzed_path: layers.place(&flags.analyzed.analyzed),
+        group_path: layers.place(&flags.group.group),
+        plan_path: layers.place(&flags.plan.plan),
+        exec_env: flags.exec_env.exec_env,
+    })
 }

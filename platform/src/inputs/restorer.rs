@@ -4,6 +4,12 @@ use std::path::PathBuf;
 
 use crate::entry::Invocation;
 use crate::exit::Failure;
+use crate::inputs::flags::{self, Gate, Given};
+use crate::inputs::groups::{
+    AnalyzedFlag, BuildImageFlag, CacheFlags, CommonFlags, GeneratedFlag, GroupFlag, ImageFlags,
+    LayersFlag, RunFlag, SkipLayersFlag, UserFlags,
+};
+use crate::inputs::resolve::{self, Layers, absolute, absolute_if_any, some};
 use crate::inputs::{Common, ImageSource, User};
 
 /// What the restorer was told, resolved.
@@ -37,6 +43,76 @@ pub struct Inputs {
 
 /// Parses and resolves; `None` where the version or the usage was asked for and printed.
 pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
-    let _ = invocation;
-    todo!()
+    let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
+        return Ok(None);
+    };
+    resolve(given).map(resolve::done)
+}
+
+#[derive(Debug, clap::Args)]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    #[command(flatten)]
+    user: UserFlags,
+    #[command(flatten)]
+    images: ImageFlags,
+    #[command(flatten)]
+    layers: LayersFlag,
+    #[command(flatten)]
+    analyzed: AnalyzedFlag,
+    #[command(flatten)]
+    group: GroupFlag,
+    #[command(flatten)]
+    generated: GeneratedFlag,
+    #[command(flatten)]
+    run: RunFlag,
+    #[command(flatten)]
+    cache: CacheFlags,
+    #[command(flatten)]
+    build_image: BuildImageFlag,
+    #[command(flatten)]
+    skip: SkipLayersFlag,
+}
+
+/// RES-002 to RES-006.
+const GATES: &[Gate] = &[
+    Gate::since("build-image", 10),
+    Gate::since("daemon", 12),
+    Gate::since("generated", 12),
+    Gate::since("layout", 12),
+    Gate::since("layout-dir", 12),
+    Gate::since("insecure-registry", 13),
+    Gate::since("run", 14),
+];
+
+/// Names are not checked here, and layout mode is no experiment (LAY-002).
+fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
+    let flags = given.flags;
+    if !given.positionals.is_empty() {
+        return Err(resolve::misused(anyhow::anyhow!(
+            "received unexpected Args"
+        )));
+    }
+    let layout = flags.images.layout;
+    let layers = Layers::new(flags.layers.layers);
+    let images = ImageSource::from(flags.images);
+    let cache_dir = absolute_if_any(flags.cache.cache_dir.as_ref())?;
+    let cache_image = some(flags.cache.cache_image);
+    resolve::warn_without_cache(cache_dir.as_ref(), cache_image.as_ref());
+    resolve::require_layout_dir(layout, &images)?;
+    Ok(Inputs {
+        common: Common::from(flags.common),
+        user: User::try_from(flags.user)?,
+        images,
+        layers_dir: layers.dir()?,
+        analyzed_path: layers.place(&flags.analyzed.analyzed),
+        group_path: layers.place(&flags.group.group),
+        generated_dir: absolute(&layers.place(&flags.generated.generated))?,
+        run_path: flags.run.run,
+        cache_dir,
+        cache_image,
+        build_image: some(flags.build_image.build_image),
+        skip_layers: flags.skip.skip_layers,
+    })
 }
