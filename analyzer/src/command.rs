@@ -1,7 +1,6 @@
 //! From flags to `analyzed.toml` (ANA-001 to ANA-013, ANA-024).
 
 use platform::entry::Invocation;
-use platform::experimental::{self, Feature};
 use platform::inputs::analyzer::{self, Inputs as Flags};
 use platform::{Failure, files, privileges};
 use tracing::debug;
@@ -13,12 +12,6 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let Some(flags) = analyzer::parse(invocation)? else {
         return Ok(());
     };
-    if flags.images.layout_dir.is_some() {
-        experimental::guard(
-            Feature::LayoutFormat,
-            invocation.variables.get("CNB_EXPERIMENTAL_MODE"),
-        )?;
-    }
     debug!("Ensuring privileges...");
     let user = flags.user;
     let dirs = [

@@ -107,7 +107,7 @@ fn run_image(inputs: &Inputs<'_>) -> Result<RunImage, Failure> {
         // ANA-019: what an empty image would say.
         None => Target {
             os: "linux".into(),
-            arch: platform::target::this_architecture().into(),
+            arch: platform::target::this_architecture(),
             ..Target::default()
         },
     };

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use platform::{ExitCode, Failure};
-use tracing::warn;
 
 use crate::VolumeCache;
 
-/// Opens the cache that the flags name, an image before a directory; a warning where they name none.
+/// Opens the cache that the flags name, an image before a directory; that they name none has been warned of with the flags.
 pub fn configured(image: Option<&str>, dir: Option<&Path>) -> Result<Option<VolumeCache>, Failure> {
     if let Some(image) = image {
         let cause =
@@ -15,7 +14,6 @@ pub fn configured(image: Option<&str>, dir: Option<&Path>) -> Result<Option<Volu
         return Err(Failure::new(ExitCode::Failed, "create image cache", cause));
     }
     let Some(dir) = dir else {
-        warn!("No cached data will be used, no cache specified.");
         return Ok(None);
     };
     let cache = VolumeCache::open(dir);

@@ -12,6 +12,7 @@ pub mod exporter;
 mod flags;
 mod go_flags;
 mod groups;
+mod names;
 mod resolve;
 pub mod restorer;
 pub mod variables;

@@ -59,8 +59,7 @@ pub fn relay() -> Box<dyn Write + Send> {
 
 /// Logs a line whatever the level: what was kept back until a failure.
 pub fn unfiltered(line: &str) {
-    let _ = line;
-    todo!()
+    print(&self::line(tracing::Level::INFO, line));
 }
 
 /// Logs a phase's header, `===> ANALYZING`, in cyan (CRE-004).
@@ -107,12 +106,18 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);
-        let mut line = line(*event.metadata().level(), &message.0).into_bytes();
-        if NO_COLOR.load(Ordering::Relaxed) {
-            line = ansi::Filter::default().strip(&line);
-        }
-        Stdout.write_all(&line).ok();
+        print(&line(*event.metadata().level(), &message.0));
     }
+}
+
+/// Writes a line, without its codes if there shall be none.
+fn print(line: &str) {
+    let written = if NO_COLOR.load(Ordering::Relaxed) {
+        Stdout.write_all(&ansi::Filter::default().strip(line.as_bytes()))
+    } else {
+        Stdout.write_all(line.as_bytes())
+    };
+    written.ok();
 }
 
 /// The text of an event; its other fields are not shown.

@@ -4,7 +4,7 @@
 //! above it and no link is followed, so nothing outside can be made to change its owner.
 //! Names of users come from /etc/passwd alone: the programs are static, so there is no name service to ask.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};

@@ -107,14 +107,18 @@ mod tests {
             "run",
             "Bad Name",
             "a.example.org/run",
-            "b.example.org/1",
-            "b.example.org/2",
+            "b.example.org/one",
+            "b.example.org/two",
         ];
         for (registry, unreadable, expected) in [
             ("index.docker.io", &[][..], Ok("run")),
             ("a.example.org", &[], Ok("a.example.org/run")),
-            ("b.example.org", &[], Ok("b.example.org/1")),
-            ("b.example.org", &["b.example.org/1"], Ok("b.example.org/2")),
+            ("b.example.org", &[], Ok("b.example.org/one")),
+            (
+                "b.example.org",
+                &["b.example.org/one"],
+                Ok("b.example.org/two"),
+            ),
             ("c.example.org", &[], Ok("run")),
             ("a.example.org", &["a.example.org/run"], Ok("run")),
             (
@@ -173,34 +177,28 @@ mod tests {
         let run = RunToml {
             images: vec![image(&["one", "m.example.org/one"]), image(&["two"])],
         };
-        for (api, run, used, extensions, expected) in [
+        for (minor, run, used, extensions, expected) in [
             (
-                "0.12",
+                12,
                 &RunToml::default(),
                 "two",
                 0,
                 RunImageForExport::default(),
             ),
-            ("0.12", &run, "two:latest", 1, image(&["two"])),
+            (12, &run, "two:latest", 1, image(&["two"])),
             (
-                "0.12",
+                12,
                 &run,
                 "m.example.org/one",
                 0,
                 image(&["one", "m.example.org/one"]),
             ),
+            (12, &run, "other", 0, image(&["one", "m.example.org/one"])),
+            (12, &run, "other", 1, image(&["other"])),
+            (12, &run, "", 0, image(&["one", "m.example.org/one"])),
+            (11, &run, "two", 1, image(&["one", "m.example.org/one"])),
             (
-                "0.12",
-                &run,
-                "other",
-                0,
-                image(&["one", "m.example.org/one"]),
-            ),
-            ("0.12", &run, "other", 1, image(&["other"])),
-            ("0.12", &run, "", 0, image(&["one", "m.example.org/one"])),
-            ("0.11", &run, "two", 1, image(&["one", "m.example.org/one"])),
-            (
-                "0.11",
+                11,
                 &RunToml::default(),
                 "two",
                 1,
@@ -222,12 +220,12 @@ mod tests {
                     ..BuildMetadata::default()
                 })
             };
-            let version = PlatformApi::negotiate(Some(api)).unwrap();
-            let recorded = for_export(version, run, &analyzed, &metadata).unwrap();
-            assert_eq!(recorded, expected, "{api} {used}");
+            let api = PlatformApi::at(minor);
+            let recorded = for_export(api, run, &analyzed, &metadata).unwrap();
+            assert_eq!(recorded, expected, "0.{minor} {used}");
             // EXP-006: a missing metadata file matters only where it decides.
-            let decides = api == "0.12" && !run.images.is_empty() && ["other", ""].contains(&used);
-            assert_eq!(asked.get(), decides, "{api} {used}");
+            let decides = minor == 12 && !run.images.is_empty() && ["other", ""].contains(&used);
+            assert_eq!(asked.get(), decides, "0.{minor} {used}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use buildpack::target::{Distro, Target};
 use layout::ImageConfig;
+use layout::manifest::Platform;
 
 /// Id of the base.
 const BASE_ID: &str = "io.buildpacks.base.id";
@@ -43,7 +44,7 @@ pub fn for_buildpacks(analyzed: Option<&Target>, os_release: &Path) -> Target {
         "linux".clone_into(&mut target.os);
     }
     if target.arch.is_empty() {
-        this_architecture().clone_into(&mut target.arch);
+        target.arch = this_architecture();
     }
     tracing::info!("target distro name/version labels not found, reading /etc/os-release file");
     let is_file = fs_err::metadata(os_release).is_ok_and(|metadata| !metadata.is_dir());
@@ -57,16 +58,8 @@ pub fn for_buildpacks(analyzed: Option<&Target>, os_release: &Path) -> Target {
 }
 
 /// Returns this program's architecture in Go's words, `amd64`.
-pub fn this_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
-        "powerpc64" => "ppc64",
-        "loongarch64" => "loong64",
-        other => other,
-    }
+pub fn this_architecture() -> String {
+    Platform::host().architecture
 }
 
 /// Returns what an os-release file says, read as loosely as the reference reads it: no escapes, no single quotes.
@@ -97,11 +90,11 @@ mod tests {
     const READING: &str =
         "INFO target distro name/version labels not found, reading /etc/os-release file\n";
 
-    fn distro(name: &str, version: &str) -> Option<Distro> {
-        Some(Distro {
+    fn distro(name: &str, version: &str) -> Distro {
+        Distro {
             name: name.to_owned(),
             version: version.to_owned(),
-        })
+        }
     }
 
     #[test]
@@ -126,7 +119,7 @@ mod tests {
         labels.insert(DISTRO_VERSION.to_owned(), "24.04".to_owned());
         labels.insert(BASE_ID.to_owned(), "acme.base".to_owned());
         let labelled = of_image(&config);
-        assert_eq!(labelled.distro, distro("", "24.04"));
+        assert_eq!(labelled.distro, Some(distro("", "24.04")));
         assert_eq!(labelled.id, "acme.base");
     }
 
@@ -135,16 +128,19 @@ mod tests {
         for (text, expected) in [
             (
                 "ID=ubuntu\nVERSION_ID=\"24.04\"\n",
-                distro("ubuntu", "24.04"),
+                Some(distro("ubuntu", "24.04")),
             ),
-            ("VERSION_ID=\"3 \"\nID= \"alpine\"", distro("alpine", "3")),
-            ("ID=debian\n", distro("debian", "")),
-            ("VERSION_ID=12\n", distro("", "12")),
-            ("ID=a=b\nVERSION_ID=1\n", distro("", "1")),
-            ("ID\nVERSION_ID=1\n", distro("", "1")),
+            (
+                "VERSION_ID=\"3 \"\nID= \"alpine\"",
+                Some(distro("alpine", "3")),
+            ),
+            ("ID=debian\n", Some(distro("debian", ""))),
+            ("VERSION_ID=12\n", Some(distro("", "12"))),
+            ("ID=a=b\nVERSION_ID=1\n", Some(distro("", "1"))),
+            ("ID\nVERSION_ID=1\n", Some(distro("", "1"))),
             (" ID=ubuntu\nID_LIKE=debian\n", None),
-            ("ID='arch'\n", distro("'arch'", "")),
-            ("ID=one\nVERSION_ID=1\nID=two\n", distro("one", "1")),
+            ("ID='arch'\n", Some(distro("'arch'", ""))),
+            ("ID=one\nVERSION_ID=1\nID=two\n", Some(distro("one", "1"))),
             ("ID=\nVERSION_ID=\"\"\n", None),
             ("", None),
         ] {
@@ -159,7 +155,7 @@ mod tests {
         fs_err::write(&file, "ID=ubuntu\nVERSION_ID=24.04\n").unwrap();
         let known = Target {
             os: "windows".to_owned(),
-            distro: distro("x", ""),
+            distro: Some(distro("x", "")),
             ..Target::default()
         };
         let (target, log) = captured(|| for_buildpacks(Some(&known), &file));
@@ -174,7 +170,7 @@ mod tests {
         assert_eq!(target.arch, this_architecture());
         assert_eq!(
             (target.distro, log.as_str()),
-            (distro("ubuntu", "24.04"), READING)
+            (Some(distro("ubuntu", "24.04")), READING)
         );
 
         for nowhere in [dir.path().to_owned(), dir.path().join("no")] {

@@ -10,7 +10,8 @@ use crate::inputs::groups::{
     ParallelFlag, PreviousImageFlag, RunFlag, RunImageFlag, SkipLayersFlag, StackFlag, TagFlag,
     UserFlags,
 };
-use crate::inputs::resolve::{self, Layers, Names, absolute_if_any, some};
+use crate::inputs::names::{self, Names};
+use crate::inputs::resolve::{self, Layers, absolute_if_any, some};
 use crate::inputs::{Common, ImageSource, User};
 
 /// What the analyzer was told, resolved.
@@ -49,7 +50,7 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
     let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
         return Ok(None);
     };
-    resolve(given, invocation).map(resolve::done)
+    resolve(given, invocation).map(Some)
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,7 +104,7 @@ const GATES: &[Gate] = &[
 /// The checks, in the order of ANA-010.
 fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failure> {
     let flags = given.flags;
-    let output_image = resolve::only_image(&given.positionals)?;
+    let output_image = names::only_image(&given.positionals)?;
     let layout = flags.images.layout;
     let layers = Layers::new(flags.layers.layers);
     let images = ImageSource::from(flags.images);
@@ -111,10 +112,10 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     let cache_image = some(flags.cache.cache_image);
     let launch_cache_dir = absolute_if_any(flags.launch_cache.launch_cache.as_ref())?;
     let tags = resolve::without_empty(flags.tag.tag);
-    resolve::require_image(&output_image)?;
+    names::require_image(&output_image)?;
     let previous_image =
         some(flags.previous_image.previous_image).unwrap_or_else(|| output_image.clone());
-    let run_image = resolve::run_image(
+    let run_image = names::run_image(
         invocation.api,
         flags.run_image.run_image,
         &output_image,

@@ -11,7 +11,8 @@ use crate::inputs::groups::{
     OrderFlags, ParallelFlag, PlanFlag, PreviousImageFlag, RunFlag, RunImageFlag, StackFlag,
     TagFlag, UserFlags,
 };
-use crate::inputs::resolve::{self, Layers, Names, absolute, absolute_if_any, some};
+use crate::inputs::names::{self, Names};
+use crate::inputs::resolve::{self, Layers, absolute, absolute_if_any, some};
 use crate::inputs::{Common, ImageSource, User, variables};
 
 /// What the creator was told, resolved.
@@ -92,7 +93,7 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
     let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
         return Ok(None);
     };
-    resolve(given, invocation).map(resolve::done)
+    resolve(given, invocation).map(Some)
 }
 
 #[derive(Debug, clap::Args)]
@@ -178,16 +179,16 @@ struct ImageNames {
 
 fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failure> {
     let flags = given.flags;
-    let output = resolve::only_image(&given.positionals)?;
+    let output = names::only_image(&given.positionals)?;
     let layout = flags.images.layout;
     let images = ImageSource::from(flags.images);
     let layers = Layers::new(flags.layers.layers);
     let cache_dir = absolute_if_any(flags.cache.cache_dir.as_ref())?;
     let launch_cache_dir = absolute_if_any(flags.launch_cache.launch_cache.as_ref())?;
-    resolve::require_image(&output)?;
+    names::require_image(&output)?;
     let names = ImageNames {
         previous: some(flags.previous_image.previous_image).unwrap_or_else(|| output.clone()),
-        run: resolve::run_image(
+        run: names::run_image(
             invocation.api,
             flags.run_image.run_image,
             &output,

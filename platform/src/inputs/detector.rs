@@ -52,7 +52,7 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
     let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
         return Ok(None);
     };
-    resolve(given).map(resolve::done)
+    resolve(given).map(Some)
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,8 @@ use crate::inputs::groups::{
     GroupFlag, ImageFlags, LaunchCacheFlag, LayersFlag, ParallelFlag, PreviousImageFlag, RunFlag,
     RunImageFlag, StackFlag, UserFlags,
 };
-use crate::inputs::resolve::{self, Layers, Names, absolute, absolute_if_any, some};
+use crate::inputs::names::{self, Names};
+use crate::inputs::resolve::{self, Layers, absolute, absolute_if_any, some};
 use crate::inputs::{Common, ImageSource, User, Variables, variables};
 
 /// What the exporter was told, resolved.
@@ -70,7 +71,7 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
     let Some(given) = flags::parse::<Flags>(invocation, GATES)? else {
         return Ok(None);
     };
-    resolve(given, invocation).map(resolve::done)
+    resolve(given, invocation).map(Some)
 }
 
 #[derive(Debug, clap::Args)]
@@ -145,7 +146,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     let cache_dir = absolute_if_any(flags.cache.cache_dir.as_ref())?;
     let cache_image = some(flags.cache.cache_image);
     let launch_cache_dir = absolute_if_any(flags.launch_cache.launch_cache.as_ref())?;
-    resolve::require_image(&output_image)?;
+    names::require_image(&output_image)?;
     refuse_run_image(
         flags.run_image.run_image,
         flags.image,

@@ -1,23 +1,16 @@
-//! From flags to inputs: places below the layers directory, absolute directories, image names (COM-021 to COM-023,
-//! COM-028, COM-051, COM-052, COM-062, ANA-007 to ANA-010).
-//!
-//! No registry is asked for anything here: every run image candidate counts as readable, as with a daemon or a layout.
+//! From flags to inputs: places below the layers directory, absolute directories, layout mode, warnings (COM-021 to
+//! COM-023, COM-028, COM-087, COM-094, LAY-001 to LAY-003). Image names are [`super::names`]'.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use layout::Reference;
-use layout::name::layout_path_to_read;
 
-use crate::api::PlatformApi;
 use crate::exit::{ExitCode, Failure};
 use crate::experimental::{self, Feature};
-use crate::files;
 use crate::inputs::groups::{CommonFlags, ImageFlags, UserFlags};
 use crate::inputs::{Common, ImageSource, User, Variables, variables};
-use crate::run_image;
 
 /// Stands for the layers directory in the default of a path.
 const PLACEHOLDER: &[u8] = b"<layers>";
@@ -163,86 +156,6 @@ pub(crate) fn require_layout_dir(wanted: bool, images: &ImageSource) -> Result<(
     Ok(())
 }
 
-/// The images that a phase was told, to be checked all at once.
-#[derive(Debug, Default)]
-pub(crate) struct Names<'a> {
-    pub(crate) output: &'a str,
-    pub(crate) tags: &'a [String],
-    pub(crate) previous: Option<&'a str>,
-    pub(crate) build: Option<&'a str>,
-    pub(crate) run: Option<&'a str>,
-    pub(crate) cache: Option<&'a str>,
-}
-
-impl Names<'_> {
-    /// Checks every name, then that all of the output's are in one registry (COM-051, COM-052).
-    pub(crate) fn check(&self, images: &ImageSource) -> Result<(), Failure> {
-        let mut registries = Vec::new();
-        for name in std::iter::once(self.output).chain(self.tags.iter().map(String::as_str)) {
-            registries.push(Reference::parse(name).map_err(unresolved)?.registry);
-        }
-        let readable = |name| match &images.layout_dir {
-            Some(dir) => layout_path_to_read(name, dir).map(drop),
-            None => Reference::parse(name).map(drop),
-        };
-        self.previous.map_or(Ok(()), readable).map_err(unresolved)?;
-        if let Some(name) = self.build {
-            Reference::parse(name).map_err(unresolved)?;
-        }
-        self.run.map_or(Ok(()), readable).map_err(unresolved)?;
-        if let Some(name) = self.cache {
-            Reference::parse(name).map_err(unresolved)?;
-        }
-        if !images.daemon && registries.iter().any(|one| *one != registries[0]) {
-            return Err(unresolved(anyhow!(
-                "writing to multiple registries is unsupported"
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// Returns the one image argument (ANA-001, CRE-001).
-pub(crate) fn only_image(positionals: &[String]) -> Result<String, Failure> {
-    let [image] = positionals else {
-        let count = positionals.len();
-        return Err(misused(anyhow!(
-            "received {count} arguments, but expected 1"
-        )));
-    };
-    Ok(image.clone())
-}
-
-/// Checks that an image argument says something.
-pub(crate) fn require_image(image: &str) -> Result<(), Failure> {
-    if image.is_empty() {
-        return Err(unresolved(anyhow!("image argument is required")));
-    }
-    Ok(())
-}
-
-/// Returns the run image as given, else from run.toml or stack.toml (ANA-008, ANA-009).
-pub(crate) fn run_image(
-    api: PlatformApi,
-    given: Option<String>,
-    output: &str,
-    run_path: &Path,
-    stack_path: &Path,
-) -> Result<String, Failure> {
-    if let Some(given) = some(given) {
-        return Ok(given);
-    }
-    let registry = Reference::parse(output).map_err(unresolved)?.registry;
-    let run = files::run::read(api, run_path, stack_path).map_err(|it| unresolved(it.error))?;
-    if run.images.is_empty() && api.has_run_toml() {
-        return Err(unresolved(anyhow!(
-            "-run-image is required when there is no run metadata available"
-        )));
-    }
-    let first = run.images.into_iter().next().unwrap_or_default();
-    run_image::choose(&first, &registry, &|_| true).map_err(|it| unresolved(it.error))
-}
-
 /// Warns where there is nothing to restore from or to store in (COM-087).
 pub(crate) fn warn_without_cache(dir: Option<&PathBuf>, image: Option<&String>) {
     if dir.is_none() && image.is_none() {
@@ -264,12 +177,6 @@ pub(crate) fn warn_of_parallel(parallel: bool, dir: Option<&PathBuf>, image: Opt
             "Parallel export has been enabled, but it has not taken effect because no cache has been specified."
         );
     }
-}
-
-/// Ends every phase's reading of its inputs; what follows is the phase's own.
-pub(crate) fn done<T>(inputs: T) -> Option<T> {
-    tracing::debug!("Ensuring privileges...");
-    Some(inputs)
 }
 
 /// Inputs that make no sense (COM-028).
@@ -397,192 +304,5 @@ mod tests {
             check_layout(true, &without, &quiet).unwrap_err().code,
             ExitCode::InvalidArgs
         );
-    }
-
-    #[test]
-    fn names_are_checked() {
-        let layout = ImageSource {
-            layout_dir: Some("/Dir".into()),
-            ..ImageSource::default()
-        };
-        let daemon = ImageSource {
-            daemon: true,
-            ..ImageSource::default()
-        };
-        let registry = ImageSource::default();
-        let names = Names {
-            output: "app",
-            ..Names::default()
-        };
-        let foreign = ["r.example.org/app".to_owned()];
-        let home = ["docker.io/library/app:2".to_owned()];
-        let bad = |name| {
-            Some(format!(
-                "failed to resolve inputs: could not parse reference: {name}"
-            ))
-        };
-        let many = Some(
-            "failed to resolve inputs: writing to multiple registries is unsupported".to_owned(),
-        );
-        for (names, images, expected) in [
-            (Names { ..names }, &registry, None),
-            (
-                Names {
-                    output: "UPPER",
-                    ..names
-                },
-                &registry,
-                bad("UPPER"),
-            ),
-            (
-                Names {
-                    output: "UPPER",
-                    ..names
-                },
-                &layout,
-                bad("UPPER"),
-            ),
-            (
-                Names {
-                    output: "UPPER",
-                    ..names
-                },
-                &daemon,
-                bad("UPPER"),
-            ),
-            (
-                Names {
-                    previous: Some("Bad Prev"),
-                    ..names
-                },
-                &daemon,
-                bad("Bad Prev"),
-            ),
-            (
-                Names {
-                    run: Some("Bad Run"),
-                    ..names
-                },
-                &layout,
-                bad("Bad Run"),
-            ),
-            (
-                Names {
-                    build: Some("B"),
-                    ..names
-                },
-                &registry,
-                bad("B"),
-            ),
-            (
-                Names {
-                    cache: Some("C"),
-                    ..names
-                },
-                &registry,
-                bad("C"),
-            ),
-            (
-                Names {
-                    run: Some("/Dir/Run"),
-                    ..names
-                },
-                &layout,
-                None,
-            ),
-            (
-                Names {
-                    run: Some("/Dir/Run"),
-                    ..names
-                },
-                &registry,
-                bad("/Dir/Run"),
-            ),
-            (
-                Names {
-                    tags: &home,
-                    ..names
-                },
-                &registry,
-                None,
-            ),
-            (
-                Names {
-                    tags: &foreign,
-                    ..names
-                },
-                &registry,
-                many.clone(),
-            ),
-            (
-                Names {
-                    tags: &foreign,
-                    ..names
-                },
-                &layout,
-                many,
-            ),
-            (
-                Names {
-                    tags: &foreign,
-                    ..names
-                },
-                &daemon,
-                None,
-            ),
-        ] {
-            let got = names.check(images).err().map(|failure| text(&failure));
-            assert_eq!(got, expected, "{names:?} {images:?}");
-        }
-    }
-
-    #[test]
-    fn given_run_image_is_taken() {
-        let api = PlatformApi::negotiate(Some("0.12")).unwrap();
-        let no = Path::new("/nowhere");
-        let given = run_image(api, Some("run".to_owned()), "app", no, no).unwrap();
-        assert_eq!(given, "run");
-    }
-
-    #[test]
-    fn run_image_comes_from_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = dir.path().join("run.toml");
-        let stack = dir.path().join("stack.toml");
-        fs_err::write(
-            &run,
-            "[[images]]\nimage = \"one\"\nmirrors = [\"r.example.org/one\"]\n[[images]]\nimage = \"r.example.org/two\"\n",
-        )
-        .unwrap();
-        fs_err::write(&stack, "[run-image]\nimage = \"s.example.org/stack\"\n").unwrap();
-        for (api, output, expected) in [
-            ("0.12", "app", "one"),
-            ("0.12", "r.example.org/app", "r.example.org/one"),
-            ("0.12", "s.example.org/app", "one"),
-            ("0.11", "app", "s.example.org/stack"),
-        ] {
-            let api = PlatformApi::negotiate(Some(api)).unwrap();
-            let given = Some(String::new());
-            assert_eq!(
-                run_image(api, given, output, &run, &stack).unwrap(),
-                expected
-            );
-        }
-        let no = dir.path().join("no.toml");
-        for (api, expected) in [
-            (
-                "0.12",
-                "failed to resolve inputs: -run-image is required when there is no run metadata available",
-            ),
-            (
-                "0.11",
-                "failed to resolve inputs: missing run image metadata (-run-image)",
-            ),
-        ] {
-            let api = PlatformApi::negotiate(Some(api)).unwrap();
-            let failure = run_image(api, None, "app", &no, &no).unwrap_err();
-            assert_eq!(failure.code, ExitCode::InvalidArgs);
-            assert_eq!(text(&failure), expected);
-        }
     }
 }

@@ -36,13 +36,10 @@ impl Filter {
 
     fn keeps(&mut self, byte: u8) -> bool {
         let (next, keeps) = match (self.state, byte) {
-            (_, ESC) => (State::Escape, false),
-            (State::Text | State::String, b'\n') => (State::Text, true),
-            (State::Text, _) => (State::Text, true),
-            (State::Escape, b'[') => (State::Control, false),
+            (_, ESC) | (State::Escape, 0x20..=0x2f) => (State::Escape, false),
+            (State::Text, _) | (State::String, b'\n') => (State::Text, true),
+            (State::Escape, b'[') | (State::Control, 0x20..=0x3f) => (State::Control, false),
             (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => (State::String, false),
-            (State::Escape, 0x20..=0x2f) => (State::Escape, false),
-            (State::Control, 0x20..=0x3f) => (State::Control, false),
             (State::Escape | State::Control, 0x30..=0x7e) | (State::String, BEL) => {
                 (State::Text, false)
             }
