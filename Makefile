@@ -8,6 +8,8 @@ BUILDER ?=
 
 BUILD_TOOLS := cc
 TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
+# Those that only tests use: other people's readers of layouts, and what shows each rename that a program makes.
+FOREIGN_TOOLS := podman busybox strace
 DEMO_TOOLS := $(TEST_TOOLS) $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
@@ -26,8 +28,9 @@ build: ## every binary, static, in target/release
 	@install -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
 
 test: ## all tests, with the programs that they need
-	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS)
-	cargo test --workspace
+	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) $(FOREIGN_TOOLS)
+	$(MAKE) build
+	SLIPWAY_BIN=$(CURDIR)/target/release cargo test --workspace
 
 check: ## format, clippy, docs, shell scripts
 	@demo/install.sh $(BUILD_TOOLS) shellcheck
@@ -41,7 +44,7 @@ check: ## format, clippy, docs, shell scripts
 demo: ## a sample app becomes an image and runs: APP=java-maven, nodejs or bash-hello
 	@demo/install.sh $(BUILD_TOOLS) $(DEMO_TOOLS)
 	$(MAKE) build
-	@APP=$(APP) BUILDER=$(BUILDER) demo/demo.sh
+	@demo/run.sh $(APP) $(BUILDER)
 
 sample-builder: ## a builder with the sample buildpacks and this lifecycle: BUILDER=builder.toml
 	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) mmdebstrap
@@ -50,4 +53,4 @@ sample-builder: ## a builder with the sample buildpacks and this lifecycle: BUIL
 
 clean: ## what was compiled and built; the bases and builders in ~/.cache/slipway stay
 	cargo clean
-	rm -rf sample-app sample-builder bundle .demo samples/buildpacks/rust-hello/target
+	rm -rf sample-app bundle .demo samples/buildpacks/rust-hello/target

@@ -9,6 +9,7 @@ package() {
   case $1 in
     cc) echo gcc libc6-dev ;; # Rust links with it, and two libraries are in C
     nsenter | unshare) echo util-linux ;;
+    busybox) echo busybox-static ;;
     mount) echo mount ;;
     update-ca-certificates) echo ca-certificates ;;
     *) echo "$1" ;;

@@ -22,6 +22,10 @@ base=${build_image#slipway/}
 base=$(./make-base.sh "${base%-build}")
 
 mapfile -t buildpacks < <(jq -r '.buildpacks[].uri' <<<"$builder")
-key=$(checksum "$(realpath --relative-to . "$toml")" lifecycle.toml images/{oci,builder}.sh images/toml.awk "$base/build/index.json" \
-  "$binaries"/{lifecycle,launcher} "${buildpacks[@]}")
+# The base and the programs by their content alone, wherever they lie.
+key=$({
+  checksum "$(realpath --relative-to . "$toml")" lifecycle.toml images/{oci,builder}.sh images/toml.awk "${buildpacks[@]}"
+  sha256sum <"$base/build/index.json"
+  cat "$binaries"/{lifecycle,launcher} | sha256sum
+} | sha256sum | cut -c 1-12)
 cached builders "$(basename "$toml" .toml)" "$key" make_builder "$toml" "$base/build" "$binaries"

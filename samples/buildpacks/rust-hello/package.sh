@@ -6,8 +6,8 @@ set -euo pipefail
 dest=${1:?usage: package.sh DEST}
 here=$(cd "$(dirname "$0")" && pwd)
 triple=$(rustc -vV | sed -n 's/^host: //p')
-# Not inside DEST and not in the project's own target directory, whose lock a running cargo may hold.
-target=${CARGO_TARGET_DIR:-$here/target}
+# A target directory of its own, because a running cargo may hold the lock of the project's.
+target=${CARGO_TARGET_DIR:-$here/../../../target/rust-hello}
 
 RUSTFLAGS="-C target-feature=+crt-static" \
   cargo build --manifest-path "$here/Cargo.toml" --locked --release --target "$triple" --target-dir "$target"

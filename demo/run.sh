@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# demo.sh: builds a sample app into ./sample-app, lets other programs judge the image, and runs it from ./bundle.
-# Variables: APP (a folder of samples/apps), BUILDER (a file in samples/; the app's own by default).
-# Expects `make build` to have run.
+# run.sh [APP [BUILDER]]: builds a sample app into ./sample-app, lets other programs judge the image, and runs it from
+# ./bundle. APP is a folder of samples/apps, BUILDER a file in samples/ where it is not the app's usual one.
+# Expects `make build` to have run; SLIPWAY_BIN names the programs' folder if it is not target/release.
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-app=${APP:-java-maven}
-bin=$root/target/release
+app=${1:-java-maven}
+bin=${SLIPWAY_BIN:-$root/target/release}
 output=sample-app
 state=.demo
 
@@ -16,12 +16,18 @@ case $app in
   nodejs) builder="builder-nodejs.toml" ;;
   *) builder="builder-bash.toml" ;;
 esac
-builder=${BUILDER:-$builder}
+builder=${2:-$builder}
 
 if [[ ! -d $root/samples/apps/$app ]]; then
-  echo "there is no app '$app': APP is one of $(cd "$root/samples/apps" && echo *)" >&2
+  echo "there is no app '$app': take one of $(cd "$root/samples/apps" && echo *)" >&2
   exit 2
 fi
+for program in lifecycle launcher slipway; do
+  if [[ ! -x $bin/$program ]]; then
+    echo "there is no $bin/$program: run make build first" >&2
+    exit 2
+  fi
+done
 if ((EUID != 0)); then
   echo "the demo makes root filesystems and starts containers: run it as root" >&2
   exit 2
