@@ -22,8 +22,15 @@ pub struct ParseVersionError(pub String);
 impl FromStr for Version {
     type Err = ParseVersionError;
 
+    /// Reads digits, then perhaps a dot, then perhaps more digits; a `v` may stand in front, an absent minor is 0 (COM-002).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Err(ParseVersionError(text.to_owned()))
+        let unversed = text.strip_prefix('v').unwrap_or(text);
+        let (major, minor) = unversed.split_once('.').unwrap_or((unversed, "0"));
+        let minor = if minor.is_empty() { "0" } else { minor };
+        match (number(major), number(minor)) {
+            (Some(major), Some(minor)) => Ok(Self { major, minor }),
+            _ => Err(ParseVersionError(text.to_owned())),
+        }
     }
 }
 
@@ -59,6 +66,11 @@ impl BuildpackApi {
         Self(older.unwrap_or(SUPPORTED[0]))
     }
 
+    /// Returns the API that a text names, if it is a supported one.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().and_then(Self::supported)
+    }
+
     /// Returns the version.
     pub fn version(self) -> Version {
         self.0
@@ -66,6 +78,11 @@ impl BuildpackApi {
 
     /// Positional arguments are given as variables too (0.8).
     pub fn has_path_variables(self) -> bool {
+        self.0 >= v(8)
+    }
+
+    /// A process may name its working directory (0.8).
+    pub fn has_process_working_dir(self) -> bool {
         self.0 >= v(8)
     }
 
@@ -82,5 +99,92 @@ impl BuildpackApi {
     /// `CNB_EXEC_ENV` is set and `exec-env` of a descriptor counts (0.12).
     pub fn has_exec_env(self) -> bool {
         self.0 >= v(12)
+    }
+}
+
+/// Returns plain decimal digits as a number; no sign, no blanks.
+fn number(digits: &str) -> Option<u32> {
+    let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_the_rule_says() {
+        let cases = [
+            ("0.10", Some((0, 10))),
+            ("v0.7", Some((0, 7))),
+            ("1", Some((1, 0))),
+            ("0.", Some((0, 0))),
+            ("0.12.1", None),
+            ("", None),
+            ("v", None),
+            (".7", None),
+            ("0.x", None),
+            ("+0.7", None),
+            (" 0.7", None),
+            ("0.99999999999", None),
+        ];
+        for (text, parts) in cases {
+            let parsed = text.parse().ok();
+            assert_eq!(
+                parsed,
+                parts.map(|(major, minor)| Version { major, minor }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(v(10) > v(9));
+        assert!(Version { major: 1, minor: 0 } > v(12));
+    }
+
+    #[test]
+    fn exactly_six_apis_are_supported() {
+        let supported: Vec<_> = (0..20)
+            .filter_map(|minor| BuildpackApi::supported(v(minor)))
+            .map(|api| api.version().to_string())
+            .collect();
+        assert_eq!(supported, ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"]);
+        assert_eq!(BuildpackApi::parse("0.13"), None);
+    }
+
+    #[test]
+    fn an_unsupported_version_is_taken_for_its_nearest_elder() {
+        let cases = [
+            (0, "0.7"),
+            (7, "0.7"),
+            (9, "0.9"),
+            (13, "0.12"),
+            (99, "0.12"),
+        ];
+        for (minor, expected) in cases {
+            let nearest = BuildpackApi::nearest(v(minor)).version();
+            assert_eq!(nearest.to_string(), expected, "0.{minor}");
+        }
+    }
+
+    #[test]
+    fn each_version_brings_what_the_rules_say() {
+        let brings = |minor: u32| {
+            let api = BuildpackApi(v(minor));
+            [
+                api.has_path_variables(),
+                api.has_process_working_dir(),
+                api.has_direct_processes_only(),
+                api.has_target_variables(),
+                api.has_exec_env(),
+            ]
+        };
+        assert_eq!(brings(7), [false, false, false, false, false]);
+        assert_eq!(brings(8), [true, true, false, false, false]);
+        assert_eq!(brings(9), [true, true, true, false, false]);
+        assert_eq!(brings(10), [true, true, true, true, false]);
+        assert_eq!(brings(12), [true, true, true, true, true]);
     }
 }

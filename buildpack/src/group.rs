@@ -1,6 +1,6 @@
 //! Modules that take part in a build, in order (`group.toml`; COM-073).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A buildpack or an extension in a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,8 @@ pub struct Group {
     #[serde(
         rename = "group-extensions",
         default,
-        skip_serializing_if = "Vec::is_empty"
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "extensions"
     )]
     pub group_extensions: Vec<GroupElement>,
 }
@@ -52,7 +53,86 @@ impl GroupElement {
     }
 }
 
+impl Group {
+    /// Returns the group with its extensions marked as what they are: optional extensions.
+    #[must_use]
+    pub fn normalised(mut self) -> Self {
+        mark_as_extensions(&mut self.group_extensions);
+        self
+    }
+
+    /// Returns whether any extension takes part.
+    pub fn has_extensions(&self) -> bool {
+        !self.group_extensions.is_empty()
+    }
+}
+
+/// Makes each element an optional extension, whatever its file said (COM-073, COM-075).
+pub(crate) fn mark_as_extensions(elements: &mut [GroupElement]) {
+    for element in elements {
+        element.extension = true;
+        element.optional = true;
+    }
+}
+
+/// Reads `[[group-extensions]]`.
+fn extensions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupElement>, D::Error> {
+    let mut elements = Vec::deserialize(deserializer)?;
+    mark_as_extensions(&mut elements);
+    Ok(elements)
+}
+
 /// Returns an id as a folder name: `/` becomes `_`.
 pub fn escape_id(id: &str) -> String {
     id.replace('/', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode, encode};
+
+    const TEXT: &str = r#"[[group]]
+  id = "acme/java"
+  version = "1.0"
+  api = "0.10"
+  homepage = "https://example.com"
+
+[[group-extensions]]
+  id = "ext"
+  version = "2.0"
+  api = "0.9"
+"#;
+
+    #[test]
+    fn a_group_is_written_as_it_was_read() {
+        let group: Group = decode::from_str(TEXT).unwrap();
+        assert_eq!(encode::to_string(&group).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn extensions_are_optional_extensions_when_read() {
+        let group: Group = decode::from_str(TEXT).unwrap();
+        assert!(!group.group[0].extension && !group.group[0].optional);
+        assert!(group.group_extensions[0].extension && group.group_extensions[0].optional);
+    }
+
+    #[test]
+    fn optional_is_read_and_never_written() {
+        let group: Group = decode::from_str("[[group]]\nid = 'a'\noptional = true\n").unwrap();
+        assert!(group.group[0].optional);
+        let written = encode::to_string(&group).unwrap();
+        assert_eq!(written, "[[group]]\n  id = \"a\"\n  version = \"\"\n");
+    }
+
+    #[test]
+    fn slashes_become_underscores_in_folder_names() {
+        let element = GroupElement {
+            id: "acme/java/x".to_owned(),
+            version: "1".to_owned(),
+            ..GroupElement::default()
+        };
+        assert_eq!(element.escaped_id(), "acme_java_x");
+        assert_eq!(element.label(), "acme/java/x@1");
+    }
 }

@@ -1,4 +1,4 @@
-//! The Buildpack API: what the lifecycle and a buildpack say to each other (buildpack.md, image_extension.md).
+//! The Buildpack API: what the lifecycle and a buildpack say to each other (buildpack.md, `image_extension.md`).
 //!
 //! ```text
 //! descriptor (buildpack.toml) ─► order ─► group ─► detect (bin/detect) ─► plan
@@ -21,8 +21,10 @@ pub mod launch;
 pub mod layer;
 pub mod order;
 pub mod plan;
+mod program;
 pub mod sbom;
 pub mod store;
+pub mod syscall_text;
 pub mod target;
 
 pub use api::Version;

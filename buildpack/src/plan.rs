@@ -37,13 +37,42 @@ pub struct PlanSections {
 
 /// What `bin/detect` writes (BPD-038).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "BuildPlanFile")]
 pub struct BuildPlan {
     /// The first alternative, even if empty.
-    #[serde(flatten)]
     pub sections: PlanSections,
     /// Further alternatives, in order.
-    #[serde(default)]
     pub or: Vec<PlanSections>,
+}
+
+impl BuildPlan {
+    /// Returns all alternatives, in the order that they are tried in.
+    pub fn alternatives(&self) -> impl Iterator<Item = &PlanSections> {
+        std::iter::once(&self.sections).chain(&self.or)
+    }
+}
+
+/// The file as it is written: sections lie flat in it.
+#[derive(Deserialize)]
+struct BuildPlanFile {
+    #[serde(default)]
+    provides: Vec<Provide>,
+    #[serde(default)]
+    requires: Vec<Require>,
+    #[serde(default)]
+    or: Vec<PlanSections>,
+}
+
+impl From<BuildPlanFile> for BuildPlan {
+    fn from(file: BuildPlanFile) -> Self {
+        Self {
+            sections: PlanSections {
+                provides: file.provides,
+                requires: file.requires,
+            },
+            or: file.or,
+        }
+    }
 }
 
 /// Who provides an entry of the plan.
@@ -90,13 +119,125 @@ pub struct BuildpackPlan {
 impl Plan {
     /// Returns the requires of every entry that `id` provides as a buildpack (`extension` false) or an extension (BPB-015).
     pub fn find(&self, id: &str, extension: bool) -> BuildpackPlan {
-        let _ = (id, extension);
-        todo!()
+        let provides = |entry: &PlanEntry| {
+            entry
+                .providers
+                .iter()
+                .any(|p| p.id == id && p.extension == extension)
+        };
+        let entries = self.entries.iter().filter(|entry| provides(entry));
+        BuildpackPlan {
+            entries: entries.flat_map(|entry| entry.requires.clone()).collect(),
+        }
     }
 
     /// Returns the plan without the entries that hold a requirement named in `met` (BPB-017).
+    #[must_use]
     pub fn without(&self, met: &[String]) -> Self {
-        let _ = met;
-        todo!()
+        let is_met = |entry: &PlanEntry| entry.requires.iter().any(|r| met.contains(&r.name));
+        let remaining = self.entries.iter().filter(|entry| !is_met(entry));
+        Self {
+            entries: remaining.cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode, encode};
+
+    const PLAN: &str = r#"[[entries]]
+
+  [[entries.providers]]
+    id = "a"
+    version = "1"
+
+  [[entries.providers]]
+    id = "a"
+    version = "2"
+
+  [[entries.requires]]
+    name = "jre"
+    [entries.requires.metadata]
+      build = true
+
+  [[entries.requires]]
+    name = "jdk"
+
+[[entries]]
+
+  [[entries.providers]]
+    id = "b"
+    version = "1"
+
+  [[entries.providers]]
+    id = "a"
+    version = "1"
+    extension = true
+
+  [[entries.requires]]
+    name = "node"
+"#;
+
+    fn names(plan: &BuildpackPlan) -> Vec<&str> {
+        plan.entries.iter().map(|r| r.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_plan_is_written_as_it_was_read() {
+        let plan: Plan = decode::from_str(PLAN).unwrap();
+        assert_eq!(encode::to_string(&plan).unwrap(), PLAN);
+        assert_eq!(encode::to_string(&Plan::default()).unwrap(), "");
+    }
+
+    #[test]
+    fn a_buildpack_gets_each_entry_that_it_provides_once() {
+        let plan: Plan = decode::from_str(PLAN).unwrap();
+        let cases = [
+            ("a", false, vec!["jre", "jdk"]),
+            ("a", true, vec!["node"]),
+            ("b", false, vec!["node"]),
+            ("b", true, vec![]),
+            ("c", false, vec![]),
+        ];
+        for (id, extension, expected) in cases {
+            assert_eq!(
+                names(&plan.find(id, extension)),
+                expected,
+                "{id} {extension}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_goes_when_any_of_its_names_is_met() {
+        let plan: Plan = decode::from_str(PLAN).unwrap();
+        assert_eq!(plan.without(&["jdk".to_owned()]).entries.len(), 1);
+        assert_eq!(plan.without(&["other".to_owned()]), plan);
+        assert_eq!(plan.without(&[]), plan);
+    }
+
+    #[test]
+    fn a_buildpack_s_plan_is_written_with_name_and_metadata() {
+        let plan: Plan = decode::from_str(PLAN).unwrap();
+        assert_eq!(
+            encode::to_string(&plan.find("a", false)).unwrap(),
+            "[[entries]]\n  name = \"jre\"\n  [entries.metadata]\n    build = true\n\n[[entries]]\n  name = \"jdk\"\n"
+        );
+        assert_eq!(encode::to_string(&plan.find("c", false)).unwrap(), "");
+    }
+
+    #[test]
+    fn a_build_plan_has_its_top_level_pair_first() {
+        let text = "Provides = [{name = 'x'}]\n[[or]]\n[[or.requires]]\nname = 'y'\nversion = '1'\n[[or]]\n";
+        let plan: BuildPlan = decode::from_str(text).unwrap();
+        let shape: Vec<_> = plan
+            .alternatives()
+            .map(|s| (s.provides.len(), s.requires.len()))
+            .collect();
+        assert_eq!(shape, [(1, 0), (0, 1), (0, 0)]);
+        let empty: BuildPlan = decode::from_str("").unwrap();
+        assert_eq!(empty, BuildPlan::default());
     }
 }

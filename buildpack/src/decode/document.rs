@@ -1,0 +1,140 @@
+//! A parsed TOML text that remembers on which line each key got its value.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+
+use super::deserializer::ValueDeserializer;
+use super::{Error, FileError, syntax};
+use crate::syscall_text;
+
+/// A TOML text, parsed once, decoded as often as needed.
+#[derive(Clone, Debug)]
+pub struct Document {
+    root: toml::Value,
+    lines: Lines,
+}
+
+/// Line of each dotted key; of several, the last one in the file.
+pub(super) type Lines = HashMap<String, usize>;
+
+impl Document {
+    /// Parses a text.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let table = DeTable::parse(text).map_err(|e| syntax::error(text, &e))?;
+        let mut reader = Reader {
+            newlines: text.match_indices('\n').map(|(at, _)| at).collect(),
+            lines: Lines::new(),
+        };
+        let root = reader.table(table.get_ref(), "")?;
+        Ok(Self {
+            root: toml::Value::Table(root),
+            lines: reader.lines,
+        })
+    }
+
+    /// Parses bytes, which need not be text.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(error) => Err(syntax::not_utf8(bytes, error.valid_up_to())),
+        }
+    }
+
+    /// Reads and parses a file.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Ok(Self::parse_bytes(&syscall_text::read_file(path)?)?)
+    }
+
+    /// Decodes the whole text.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let top = ValueDeserializer::new(&self.root, &self.lines);
+        T::deserialize(top).map_err(Error::from)
+    }
+
+    /// Returns whether the top level has exactly this key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.root.get(key).is_some()
+    }
+}
+
+/// Walks the parser's tree, noting lines.
+struct Reader {
+    newlines: Vec<usize>,
+    lines: Lines,
+}
+
+impl Reader {
+    fn table(&mut self, table: &DeTable<'_>, parent: &str) -> Result<toml::Table, Error> {
+        let mut values = toml::Table::new();
+        for (key, value) in table {
+            let path = join(parent, key.get_ref());
+            let line = self.line_of(value.span().start);
+            let last = self.lines.entry(path.clone()).or_default();
+            *last = line.max(*last);
+            let value = self.value(value.get_ref(), &path, line)?;
+            values.insert(key.get_ref().clone().into_owned(), value);
+        }
+        Ok(values)
+    }
+
+    fn value(
+        &mut self,
+        value: &DeValue<'_>,
+        path: &str,
+        line: usize,
+    ) -> Result<toml::Value, Error> {
+        Ok(match value {
+            DeValue::String(text) => toml::Value::String(text.clone().into_owned()),
+            DeValue::Boolean(value) => toml::Value::Boolean(*value),
+            DeValue::Datetime(value) => toml::Value::Datetime(*value),
+            DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix())
+                .map(toml::Value::Integer)
+                .map_err(|_| out_of_range(path, line, &value.to_string(), "int64"))?,
+            DeValue::Float(value) => match value.as_str().parse::<f64>() {
+                Ok(number)
+                    if number.is_finite()
+                        || !value.as_str().contains(|c: char| c.is_ascii_digit()) =>
+                {
+                    toml::Value::Float(number)
+                }
+                _ => return Err(out_of_range(path, line, value.as_str(), "float64")),
+            },
+            DeValue::Array(items) => {
+                let mut values = Vec::new();
+                for item in items {
+                    let line = self.line_of(item.span().start);
+                    values.push(self.value(item.get_ref(), path, line)?);
+                }
+                toml::Value::Array(values)
+            }
+            DeValue::Table(table) => toml::Value::Table(self.table(table, path)?),
+        })
+    }
+
+    fn line_of(&self, offset: usize) -> usize {
+        self.newlines.partition_point(|&newline| newline < offset) + 1
+    }
+}
+
+/// Returns the dotted name of a key in a table.
+pub(super) fn join(parent: &str, key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let quoted = if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        crate::encode::quoted(key)
+    };
+    if parent.is_empty() {
+        quoted
+    } else {
+        format!("{parent}.{quoted}")
+    }
+}
+
+fn out_of_range(path: &str, line: usize, number: &str, size: &str) -> Error {
+    syntax::at(line, path, &format!("{number} is out of range for {size}"))
+}
