@@ -6,11 +6,19 @@
 //!                                                         └► tee (a cache)
 //! ```
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::digest::DiffId;
 use crate::manifest::Descriptor;
+
+mod compress;
+mod extract;
+mod header;
+mod inside;
+mod tar;
+mod walk;
+mod write;
 
 /// What a layer holds, in the order of its tar; contents of files stay on disk until they are written.
 #[derive(Clone, Debug, Default)]
@@ -81,32 +89,30 @@ pub struct Owner {
 impl Layer {
     /// Returns the layer of a directory: one entry per ancestor with its real owner, then the tree (EXP-025 to EXP-034).
     pub fn of_directory(dir: &Path, owner: Option<Owner>) -> Result<Self, Error> {
-        let _ = (dir, owner);
-        todo!()
+        let mut entries = walk::ancestors(dir)?;
+        entries.append(&mut walk::walk(dir, owner)?);
+        Ok(Self { entries })
     }
 
     /// Writes the tar.
     pub fn write_tar(&self, out: &mut dyn Write) -> Result<(), Error> {
-        let _ = out;
-        todo!()
+        tar::Tar::new(&self.entries).copy_to(out)
     }
 
     /// Returns the diffID; reads the files, compresses nothing.
     pub fn diff_id(&self) -> Result<DiffId, Error> {
-        todo!()
+        write::diff_id_with_tee(self, None)
     }
 }
 
 /// Returns one entry per ancestor directory of `dir`, from the top down, `/` and `dir` excluded (EXP-025, EXP-026).
 pub fn ancestors(dir: &Path) -> Result<Vec<Entry>, Error> {
-    let _ = dir;
-    todo!()
+    walk::ancestors(dir)
 }
 
 /// Returns `dir` and everything below, depth-first, siblings in bytewise order; sockets are left out (EXP-028, EXP-033).
 pub fn walk(dir: &Path, owner: Option<Owner>) -> Result<Vec<Entry>, Error> {
-    let _ = (dir, owner);
-    todo!()
+    walk::walk(dir, owner)
 }
 
 /// How a layer's blob is compressed.
@@ -121,7 +127,7 @@ pub struct WriteOptions {
 impl Default for WriteOptions {
     fn default() -> Self {
         Self {
-            level: 1,
+            level: compress::DEFAULT_LEVEL,
             threads: None,
         }
     }
@@ -134,8 +140,15 @@ pub fn write_blob(
     options: &WriteOptions,
     tee: Option<&mut (dyn Write + Send)>,
 ) -> Result<Written, Error> {
-    let _ = (layer, out, options, tee);
-    todo!()
+    write::write_blob(layer, out, options, tee)
+}
+
+/// Returns the layer's diffID without compressing anything; `tee` gets the tar.
+pub fn diff_id_with_tee(
+    layer: &Layer,
+    tee: Option<&mut (dyn Write + Send)>,
+) -> Result<DiffId, Error> {
+    write::diff_id_with_tee(layer, tee)
 }
 
 /// A layer that was written as a blob.
@@ -152,21 +165,95 @@ pub struct Written {
 pub struct Extract<'a> {
     /// What names in the archive are joined to.
     pub root: &'a Path,
-    /// The only directory below which anything is made or changed.
+    /// The only directory below which anything is made or changed; itself made if it is missing.
     pub within: &'a Path,
 }
 
 /// Unpacks a tar as the current user; ownership in the archive is ignored, nothing is ever written outside `extract.within` (RES-026, RES-027).
-pub fn extract(tar: &mut dyn io::Read, extract: &Extract<'_>) -> Result<(), Error> {
-    let _ = (tar, extract);
-    todo!()
+///
+/// An entry that cannot be unpacked safely ends it with [`Error::Outside`], [`Error::Blocked`] or
+/// [`Error::Unsupported`], damage with [`Error::Archive`]; what was unpacked before stays. Only
+/// [`Error::Io`] says that the file system here failed.
+pub fn extract(tar: &mut dyn Read, extract: &Extract<'_>) -> Result<(), Error> {
+    extract::extract(tar, extract)
 }
 
 /// Why a layer could not be written or unpacked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The archive that is unpacked is damaged, or reading it failed.
+    #[error("failed to read the archive")]
+    Archive(#[source] io::Error),
+    /// Something that is no directory is where an entry needs one, or no file where it is one.
+    #[error("{} of the archive is not unpacked: {} is in the way", entry.display(), path.display())]
+    Blocked {
+        /// The entry.
+        entry: PathBuf,
+        /// What is in its way: often a symbolic link, which is never followed.
+        path: PathBuf,
+    },
+    /// A file was not as long as it had been when its layer was put together.
+    #[error("{} changed while it was read: it is {found} than the {expected} bytes that it had", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it had.
+        expected: u64,
+        /// `longer` or `shorter`.
+        found: &'static str,
+    },
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Not a level of libdeflate.
+    #[error("{0} is no compression level, use 1 to 12")]
+    Level(u8),
+    /// An archive's entry, or the target of its hard link, is not where unpacking is allowed.
+    #[error("{} of the archive is not unpacked: {} is not below {}", entry.display(), path.display(), within.display())]
+    Outside {
+        /// The entry.
+        entry: PathBuf,
+        /// The name that leads outside: the entry's or its link's.
+        path: PathBuf,
+        /// Where unpacking is allowed.
+        within: PathBuf,
+    },
+    /// The copy of the tar could not be written.
+    #[error("failed to write the copy of the layer")]
+    Tee(#[source] io::Error),
+    /// The tar format has no room for an entry.
+    #[error("{} cannot be put into a tar: {reason}", entry.display())]
+    Unrepresentable {
+        /// The entry.
+        entry: PathBuf,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// An archive's entry is of a kind that is not unpacked.
+    #[error("{} of the archive is not unpacked: it is {kind}", entry.display())]
+    Unsupported {
+        /// The entry.
+        entry: PathBuf,
+        /// Its kind, with an article.
+        kind: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use sha2::Digest as _;
+
+    pub(super) fn sha256(bytes: &[u8]) -> String {
+        hex(&sha2::Sha256::digest(bytes))
+    }
+
+    pub(super) fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a string takes all");
+            text
+        })
+    }
 }
