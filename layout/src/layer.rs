@@ -244,10 +244,8 @@ pub enum Error {
 mod tests {
     use std::fmt::Write as _;
 
-    use sha2::Digest as _;
-
     pub(super) fn sha256(bytes: &[u8]) -> String {
-        hex(&sha2::Sha256::digest(bytes))
+        crate::digest::sha256(bytes).digest().to_owned()
     }
 
     pub(super) fn hex(bytes: &[u8]) -> String {

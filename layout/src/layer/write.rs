@@ -17,12 +17,11 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use libdeflater::CompressionLvl;
 use oci_spec::image::MediaType;
-use sha2::{Digest as _, Sha256};
 
 use super::compress::{self, Gzip, MEMBER_LEN};
 use super::tar::Tar;
 use super::{Error, Layer, WriteOptions, Written};
-use crate::digest::{DiffId, Digest};
+use crate::digest::{DiffId, Digest, Hasher};
 use crate::manifest::Descriptor;
 
 /// Pieces of tar that may wait for the hasher or the tee.
@@ -62,14 +61,7 @@ pub(super) fn write_blob(
         let (size, digest) = blob?;
         Ok(Written {
             diff_id,
-            descriptor: Descriptor {
-                media_type: MediaType::ImageLayerGzip,
-                size,
-                digest,
-                urls: Vec::new(),
-                annotations: std::collections::BTreeMap::new(),
-                platform: None,
-            },
+            descriptor: Descriptor::new(MediaType::ImageLayerGzip, size, digest),
         })
     })
 }
@@ -182,11 +174,11 @@ impl<'scope> Ends<'scope> {
 }
 
 fn hash_all(chunks: &Receiver<Chunk>) -> DiffId {
-    let mut hasher = Sha256::new();
+    let mut hasher = Hasher::sha256();
     for chunk in chunks {
-        hasher.update(chunk.as_slice());
+        hasher.update(&chunk);
     }
-    DiffId(digest(hasher))
+    DiffId(hasher.finish())
 }
 
 fn copy_all(chunks: &Receiver<Chunk>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
@@ -213,7 +205,7 @@ fn collect(
     members: &Receiver<Receiver<Vec<u8>>>,
     out: &mut dyn Write,
 ) -> Result<(u64, Digest), Error> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Hasher::sha256();
     let mut size = 0;
     for member in members {
         // Gone without a member: the reader failed between the two channels and says why.
@@ -223,16 +215,7 @@ fn collect(
         out.write_all(&member)?;
     }
     out.flush()?;
-    Ok((size, digest(hasher)))
-}
-
-fn digest(hasher: Sha256) -> Digest {
-    use std::fmt::Write as _;
-    let mut text = String::from("sha256:");
-    for byte in hasher.finalize() {
-        write!(text, "{byte:02x}").expect("a string takes all");
-    }
-    text.parse().expect("a hash in hex is a digest")
+    Ok((size, hasher.finish()))
 }
 
 fn start<'scope, T: Send + 'scope>(
