@@ -13,22 +13,28 @@ debian_packages() {
   esac
 }
 
-# apt's sources of the machine's release as lines for a sources.list, those of other publishers left out
+# debian_sources FILE: apt's sources of the machine's release as a sources.list, those of other publishers left out
 debian_sources() {
+  list_sources >"$1"
+  if [[ ! -s $1 ]]; then
+    # apt knows what its sources are only after it has asked them.
+    apt-get update -qq
+    list_sources >"$1"
+  fi
+}
+
+list_sources() {
   # shellcheck disable=SC2016 # the $(…) are apt's
   apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)|$(ORIGIN)|$(CODENAME)' 'Created-By: Packages' |
     awk -F '|' -v origin="$(os_release ID)" -v codename="$(os_release VERSION_CODENAME)" \
       'tolower($2) == origin && index($3, codename) == 1 && !seen[$1]++ {print $1}'
 }
 
-# debian_tar TAR PACKAGE...: a root filesystem, the same bytes for the same versions of the packages
+# debian_tar TAR WORK PACKAGE...: a root filesystem, the same bytes for the same versions of the packages
 debian_tar() {
   local tar=$1 work=$2 packages
   shift 2
   packages=$(tr ' ' ',' <<<"$*")
-  debian_sources >"$work/sources.list"
-  # How apt gets out of this machine: a proxy, certificates.
-  apt-config dump | grep -E '^Acquire::(http|https|Check-)' >"$work/apt.conf" || true
   # The sources go in and out again by name, so that none stays in the image.
   SOURCE_DATE_EPOCH=$epoch mmdebstrap --quiet --variant=essential --skip=output/dev --aptopt="$work/apt.conf" \
     --dpkgopt=force-unsafe-io --include="$packages" --customize-hook="$here/images/debian-trim.sh \"\$1\"" \
@@ -37,16 +43,20 @@ debian_tar() {
 
 # debian_base BASE DIR: makes the layouts DIR/build and DIR/run, both at a time
 debian_base() {
-  local base=$1 dir=$2 kind pids=()
+  local base=$1 dir=$2 kind work=$2/work pid pids=()
+  mkdir "$work"
+  debian_sources "$work/sources.list"
+  # How apt gets out of this machine: a proxy, certificates.
+  apt-config dump | grep -E '^Acquire::(http|https|Check-)' >"$work/apt.conf" || true
   for kind in build run; do
     {
-      mkdir "$dir/$kind.work"
       # shellcheck disable=SC2046 # a list of names
-      debian_tar "$dir/$kind.work/rootfs.tar" "$dir/$kind.work" $(debian_packages "$base-$kind")
-      base_image "$dir/$kind" "$dir/$kind.work/rootfs.tar" "$kind" "$base"
-      rm -rf "$dir/$kind.work"
+      debian_tar "$work/$kind.tar" "$work" $(debian_packages "$base-$kind")
+      base_image "$dir/$kind" "$work/$kind.tar" "$kind" "$base"
+      rm "$work/$kind.tar"
     } &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid"; done
+  rm -rf "$work"
 }
