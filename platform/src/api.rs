@@ -244,7 +244,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until buildpack parses versions"]
     fn platform_apis_are_negotiated() {
         for minor in 7..=15 {
             let api = PlatformApi::negotiate(Some(&format!("0.{minor}"))).unwrap();
@@ -279,7 +278,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until buildpack parses versions"]
     fn module_apis_are_verified() {
         for minor in 7..=12 {
             let api = verify_module("Buildpack", &element(&format!("0.{minor}"))).unwrap();
@@ -314,7 +312,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until buildpack parses versions"]
     fn deprecated_apis_are_said() {
         let platform = "Platform requested deprecated API '0.7'\n";
         let buildpack = "Buildpack 'acme/one@1.0.0' requests deprecated API '0.7'\n";

@@ -148,7 +148,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until buildpack parses versions"]
     fn phase_is_chosen_by_name_or_subcommand() {
         for (line, expected) in [
             (
@@ -167,7 +166,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until buildpack parses versions"]
     fn phase_cannot_be_chosen() {
         let unknown = "failed to recognize phase: frobnicate \nValid phases: build, export";
         let unset = "failed to get platform API version; please set 'CNB_PLATFORM_API' to specify the desired platform API version";

@@ -154,3 +154,142 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
         skip_layers: flags.skip.skip_layers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::log::captured;
+
+    #[test]
+    fn flags_follow_the_api() {
+        check_flags::<Flags>(
+            GATES,
+            "analyzed cache-image daemon gid layers log-level no-color previous-image run-image tag uid version",
+            &[
+                ("launch-cache skip-layers", 9, 99),
+                ("stack", 7, 12),
+                ("run layout layout-dir", 12, 99),
+                ("insecure-registry", 13, 99),
+            ],
+        );
+    }
+
+    #[test]
+    fn flags_and_variables_resolve() {
+        let pairs = [
+            ("CNB_USE_LAYOUT", "true"),
+            ("CNB_LAYOUT_DIR", "oci"),
+            ("CNB_EXPERIMENTAL_MODE", "quiet"),
+            ("CNB_USER_ID", "1001"),
+            ("CNB_GROUP_ID", "1000"),
+            ("CNB_CACHE_DIR", "/c"),
+            ("CNB_RUN_IMAGE", "run"),
+            ("CNB_SKIP_RESTORE", "true"),
+        ];
+        let args = [
+            "-tag",
+            "two",
+            "-tag=",
+            "-previous-image=",
+            "-cache-image=",
+            "-launch-cache=/x/y/..",
+            "app",
+        ];
+        let inputs = parse(&call(11, &args, &pairs)).unwrap().unwrap();
+        let expected = Inputs {
+            common: Common {
+                log_level: "info".to_owned(),
+                no_color: false,
+            },
+            user: User {
+                uid: 1001,
+                gid: 1000,
+            },
+            images: ImageSource {
+                layout_dir: Some("oci".into()),
+                ..ImageSource::default()
+            },
+            layers_dir: "/layers".into(),
+            analyzed_path: "/layers/analyzed.toml".into(),
+            cache_dir: Some("/c".into()),
+            launch_cache_dir: Some("/x".into()),
+            cache_image: None,
+            output_image: "app".to_owned(),
+            previous_image: "app".to_owned(),
+            run_image: "run".to_owned(),
+            tags: vec!["two".to_owned()],
+            skip_layers: true,
+        };
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn checks_come_in_order() {
+        let layout = [("CNB_USE_LAYOUT", "1"), ("CNB_LAYOUT_DIR", "/d")];
+        let resolve = |text| (3, format!("failed to resolve inputs: {text}"));
+        let parse_args = |text| (3, format!("failed to parse arguments: {text}"));
+        let disabled = "experimental features are disabled by CNB_EXPERIMENTAL_MODE=error";
+        for (args, expected) in [
+            (&[][..], parse_args("received 0 arguments, but expected 1")),
+            (
+                &["a", "b"],
+                parse_args("received 2 arguments, but expected 1"),
+            ),
+            (
+                &["-run-image=BAD", ""],
+                resolve("image argument is required"),
+            ),
+            (
+                &["-run-image=BAD", "UPPER"],
+                resolve("could not parse reference: UPPER"),
+            ),
+            (
+                &["-run-image=Bad Run", "app"],
+                resolve("could not parse reference: Bad Run"),
+            ),
+            (
+                &["-run-image=run", "-tag=BAD", "app"],
+                resolve("could not parse reference: BAD"),
+            ),
+            (
+                &["-run-image=run", "-tag=other.example.org/tag:1", "app"],
+                resolve("writing to multiple registries is unsupported"),
+            ),
+            (&["-run-image=run", "app"], (1, disabled.to_owned())),
+        ] {
+            assert_eq!(
+                ending(parse(&call(13, args, &layout))),
+                expected,
+                "{args:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn oddities_are_said() {
+        let flag_like = "WARN Warning: unconsumed flag-like positional arg: \n\t-daemon\n\t This will not be interpreted as a flag.\n\t Did you mean to put this before the first positional argument?\n";
+        let launch = "WARN Ignoring -launch-cache, only intended for use with -daemon\n";
+        let parallel = "WARN Parallel export has been enabled, but it has not taken effect because no cache has been specified.\n";
+        for (args, pairs, expected) in [
+            (&["app", "-daemon"][..], &[][..], flag_like),
+            (&["-run-image=run", "-launch-cache=/l", "app"], &[], launch),
+            (
+                &["-run-image=run", "-launch-cache=/l", "-daemon", "app"],
+                &[],
+                "",
+            ),
+            (
+                &["-run-image=run", "app"],
+                &[("CNB_PARALLEL_EXPORT", "1")],
+                parallel,
+            ),
+        ] {
+            let (_, log) = captured(|| parse(&call(13, args, pairs)));
+            let said = log
+                .replace("DEBUG Starting tester...\n", "")
+                .replace("DEBUG Parsing inputs...\n", "");
+            assert_eq!(said, expected, "{args:?}");
+        }
+    }
+}

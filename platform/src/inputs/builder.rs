@@ -93,3 +93,69 @@ fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
         exec_env: flags.exec_env.exec_env,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::flags::testing::{call, check_flags, ending};
+
+    #[test]
+    fn flags_follow_the_api() {
+        check_flags::<Flags>(
+            GATES,
+            "app buildpacks group layers log-level no-color plan platform version",
+            &[("build-config", 11, 99), ("analyzed", 12, 99)],
+        );
+    }
+
+    #[test]
+    fn defaults_hold() {
+        let inputs = parse(&call(12, &[], &[])).unwrap().unwrap();
+        let expected = Inputs {
+            common: Common {
+                log_level: "info".to_owned(),
+                no_color: false,
+            },
+            app_dir: "/workspace".into(),
+            layers_dir: "/layers".into(),
+            platform_dir: "/platform".into(),
+            buildpacks_dir: "/cnb/buildpacks".into(),
+            build_config_dir: "/cnb/build-config".into(),
+            analyzed_path: "/layers/analyzed.toml".into(),
+            group_path: "/layers/group.toml".into(),
+            plan_path: "/layers/plan.toml".into(),
+            exec_env: "production".to_owned(),
+        };
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn variables_count_at_every_api() {
+        let call = call(
+            7,
+            &["-layers", "/l"],
+            &[
+                ("CNB_BUILD_CONFIG_DIR", "/c"),
+                ("CNB_ANALYZED_PATH", "/a.toml"),
+                ("CNB_EXEC_ENV", "test"),
+                ("CNB_GROUP_PATH", ""),
+            ],
+        );
+        let inputs = parse(&call).unwrap().unwrap();
+        assert_eq!(inputs.build_config_dir, PathBuf::from("/c"));
+        assert_eq!(inputs.analyzed_path, PathBuf::from("/a.toml"));
+        assert_eq!(inputs.group_path, PathBuf::from("/l/group.toml"));
+        assert_eq!(inputs.exec_env, "test");
+    }
+
+    #[test]
+    fn arguments_are_refused() {
+        assert_eq!(
+            ending(parse(&call(12, &["extra"], &[]))),
+            (
+                3,
+                "failed to parse arguments: received unexpected arguments".to_owned()
+            )
+        );
+    }
+}

@@ -120,3 +120,99 @@ fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
         exec_env: flags.exec_env.exec_env,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::flags::testing::{call, check_flags, ending};
+
+    #[test]
+    fn flags_follow_the_api() {
+        check_flags::<Flags>(
+            GATES,
+            "app buildpacks group layers log-level no-color order plan platform version",
+            &[
+                ("analyzed extensions generated", 10, 99),
+                ("build-config", 11, 99),
+                ("run", 12, 99),
+                ("system", 15, 99),
+            ],
+        );
+    }
+
+    #[test]
+    fn places_follow_layers() {
+        let inputs = parse(&call(15, &["-layers", "/l", "-app=/a/../b/"], &[]))
+            .unwrap()
+            .unwrap();
+        let expected = Inputs {
+            common: Common {
+                log_level: "info".to_owned(),
+                no_color: false,
+            },
+            app_dir: "/b".into(),
+            layers_dir: "/l".into(),
+            platform_dir: "/platform".into(),
+            buildpacks_dir: "/cnb/buildpacks".into(),
+            extensions_dir: "/cnb/extensions".into(),
+            build_config_dir: "/cnb/build-config".into(),
+            generated_dir: "/l/generated".into(),
+            order_path: "/cnb/order.toml".into(),
+            system_path: "/cnb/system.toml".into(),
+            run_path: "/cnb/run.toml".into(),
+            analyzed_path: "/l/analyzed.toml".into(),
+            group_path: "/l/group.toml".into(),
+            plan_path: "/l/plan.toml".into(),
+            exec_env: "production".to_owned(),
+        };
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn relative_layers_make_relative_files() {
+        let inputs = parse(&call(15, &["-layers", "l", "-order", "o.toml"], &[]))
+            .unwrap()
+            .unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(inputs.layers_dir, here.join("l"));
+        assert_eq!(inputs.generated_dir, here.join("l/generated"));
+        assert_eq!(inputs.group_path, PathBuf::from("l/group.toml"));
+        assert_eq!(inputs.order_path, PathBuf::from("o.toml"));
+    }
+
+    #[test]
+    fn arguments_are_refused() {
+        for (args, expected) in [
+            (
+                &["x"][..],
+                (
+                    3,
+                    "failed to parse arguments: received unexpected arguments",
+                ),
+            ),
+            (
+                &["-log-level", "loud"],
+                (1, "failed to parse log level: invalid level"),
+            ),
+            (
+                &["-log-level="],
+                (1, "failed to parse log level: invalid level"),
+            ),
+            (&["-nope"], (2, "flag provided but not defined: -nope")),
+            (
+                &["-exec-env", "test"],
+                (2, "flag provided but not defined: -exec-env"),
+            ),
+        ] {
+            let ending = ending(parse(&call(15, args, &[])));
+            assert_eq!(ending, (expected.0, expected.1.to_owned()), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn usage_and_version_end_the_phase() {
+        for args in [["-h"], ["-help"], ["-version"]] {
+            assert_eq!(parse(&call(15, &args, &[])).unwrap(), None, "{args:?}");
+        }
+    }
+}

@@ -303,8 +303,59 @@ fn refuse(refusal: Refusal, usage: &str) -> Result<(), Failure> {
     result
 }
 
+/// What tests of phases' inputs begin with.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Returns a call with variables.
+    pub(crate) fn call(minor: u32, args: &[&str], pairs: &[(&str, &str)]) -> Invocation {
+        Invocation {
+            name: "tester".to_owned(),
+            api: PlatformApi::at(minor),
+            args: args.iter().map(OsString::from).collect(),
+            variables: Variables::from_pairs(pairs.iter().map(|(k, v)| (k.into(), v.into()))),
+        }
+    }
+
+    /// Checks which flags there are at every API: `always`, and others from one API on, before another.
+    pub(crate) fn check_flags<T: clap::Args>(
+        gates: &[Gate],
+        always: &str,
+        others: &[(&str, u32, u32)],
+    ) {
+        let command = command::<T>();
+        for gate in gates {
+            assert!(flag(&command, gate.flag).is_some(), "{}", gate.flag);
+        }
+        for minor in 7..=15 {
+            let mut expected: Vec<_> = always.split(' ').collect();
+            expected.extend(
+                others
+                    .iter()
+                    .filter(|(_, first, end)| (*first..*end).contains(&minor))
+                    .flat_map(|(flags, ..)| flags.split(' ')),
+            );
+            expected.sort_unstable();
+            let usage = usage::<T>(&call(minor, &[], &[]), gates);
+            let listed: Vec<_> = usage
+                .lines()
+                .filter_map(|line| line.strip_prefix("  -")?.split(' ').next())
+                .collect();
+            assert_eq!(listed, expected, "0.{minor}");
+        }
+    }
+
+    /// Returns how a failure ends: code and last line.
+    pub(crate) fn ending<T: std::fmt::Debug>(result: Result<T, Failure>) -> (u8, String) {
+        let failure = result.unwrap_err();
+        (failure.code as u8, format!("{:#}", failure.error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::testing::call;
     use super::*;
     use crate::inputs::groups::{CommonFlags, ImageFlags, UserFlags};
 
@@ -332,15 +383,6 @@ mod tests {
         Gate::before("stack", 12),
         Gate::never("skip-layers"),
     ];
-
-    fn call(minor: u32, args: &[&str], pairs: &[(&str, &str)]) -> Invocation {
-        Invocation {
-            name: "tester".to_owned(),
-            api: PlatformApi::at(minor),
-            args: args.iter().map(OsString::from).collect(),
-            variables: Variables::from_pairs(pairs.iter().map(|(k, v)| (k.into(), v.into()))),
-        }
-    }
 
     fn flags(args: &[&str], pairs: &[(&str, &str)]) -> Flags {
         read::<Flags>(&call(13, args, pairs), GATES)

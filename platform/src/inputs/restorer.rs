@@ -116,3 +116,104 @@ fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
         skip_layers: flags.skip.skip_layers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::log::captured;
+
+    #[test]
+    fn flags_follow_the_api() {
+        check_flags::<Flags>(
+            GATES,
+            "analyzed cache-dir cache-image gid group layers log-level no-color skip-layers uid version",
+            &[
+                ("build-image", 10, 99),
+                ("daemon generated layout layout-dir", 12, 99),
+                ("insecure-registry", 13, 99),
+                ("run", 14, 99),
+            ],
+        );
+    }
+
+    #[test]
+    fn flags_and_variables_resolve() {
+        let args = [
+            "-cache-dir=/c/",
+            "-cache-image=",
+            "-build-image",
+            "",
+            "-skip-layers=false",
+            "-layout",
+            "-layout-dir",
+            "/oci",
+            "-uid=1001",
+            "-gid=1000",
+            "-no-color",
+            "-insecure-registry",
+            "",
+        ];
+        let call = call(
+            14,
+            &args,
+            &[("CNB_SKIP_RESTORE", "1"), ("CNB_INSECURE_REGISTRIES", "r,")],
+        );
+        let inputs = parse(&call).unwrap().unwrap();
+        let expected = Inputs {
+            common: Common {
+                log_level: "info".to_owned(),
+                no_color: true,
+            },
+            user: User {
+                uid: 1001,
+                gid: 1000,
+            },
+            images: ImageSource {
+                layout_dir: Some("/oci".into()),
+                daemon: false,
+                insecure_registries: vec!["r".to_owned()],
+            },
+            layers_dir: "/layers".into(),
+            analyzed_path: "/layers/analyzed.toml".into(),
+            group_path: "/layers/group.toml".into(),
+            generated_dir: "/layers/generated".into(),
+            run_path: "/cnb/run.toml".into(),
+            cache_dir: Some("/c".into()),
+            cache_image: None,
+            build_image: None,
+            skip_layers: false,
+        };
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn missing_cache_is_said() {
+        let warning = "WARN No cached data will be used, no cache specified.\n";
+        for (args, expected) in [
+            (&[][..], warning),
+            (&["-cache-dir="], warning),
+            (&["-cache-dir=/c"], ""),
+            (&["-cache-image=c"], ""),
+        ] {
+            let (_, log) = captured(|| parse(&call(7, args, &[])));
+            let said: String = log
+                .lines()
+                .filter(|line| line.starts_with("WARN"))
+                .collect();
+            assert_eq!(said, expected.trim_end(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_refused() {
+        assert_eq!(
+            ending(parse(&call(12, &["x"], &[]))),
+            (
+                3,
+                "failed to parse arguments: received unexpected Args".to_owned()
+            )
+        );
+        assert_eq!(ending(parse(&call(12, &["-layout"], &[]))).0, 3);
+    }
+}
