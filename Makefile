@@ -9,7 +9,7 @@ BUILDER ?=
 BUILD_TOOLS := cc
 TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
 # Those that only tests use: other people's readers of layouts, and what shows each rename that a program makes.
-FOREIGN_TOOLS := podman busybox strace
+FOREIGN_TOOLS := podman busybox strace taskset setpriv mmdebstrap
 DEMO_TOOLS := $(TEST_TOOLS) $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
@@ -27,6 +27,7 @@ build: ## every binary, static, in target/release
 		cargo build --release --workspace --bins --target $(TRIPLE)
 	@install -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
 
+# The tests run the programs that users get: static, optimised, from target/release.
 test: ## all tests, with the programs that they need
 	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) $(FOREIGN_TOOLS)
 	$(MAKE) build

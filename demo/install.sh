@@ -8,7 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 package() {
   case $1 in
     cc) echo gcc libc6-dev ;; # Rust links with it, and two libraries are in C
-    nsenter | unshare) echo util-linux ;;
+    nsenter | unshare | taskset | setpriv) echo util-linux ;;
     busybox) echo busybox-static ;;
     mount) echo mount ;;
     update-ca-certificates) echo ca-certificates ;;
