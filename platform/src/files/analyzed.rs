@@ -1,11 +1,21 @@
 //! `analyzed.toml`, and the lifecycle metadata label, which has the same shape (COM-068 to COM-071, EXP-076, EXP-077).
+//!
+//! The same record is spelled in two ways, `runImage` in the label and `run-image` in the file: see `form`.
+
+mod form;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context as _;
 use buildpack::target::Target;
+use buildpack::{decode, encode};
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
 
-use crate::exit::Failure;
+use crate::exit::{ExitCode, Failure};
 use crate::files::run::RunImageForExport;
 
 /// What the analyzer found.
@@ -21,16 +31,20 @@ pub struct Analyzed {
     pub run_image: Option<RunImage>,
 }
 
-/// `[run-image]`.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// `[run-image]`. Key order is the file's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunImage {
     /// `<path>@<digest>` in a layout, `<name>@<digest>` in a registry.
     pub reference: String,
     /// The name as resolved; empty below 0.12.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// True: the extender shall extend it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub extend: bool,
     /// What it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
 }
 
@@ -66,8 +80,9 @@ pub struct RunImageRecord {
     pub image: RunImageForExport,
 }
 
-/// One buildpack's layers.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// One buildpack's layers. Its JSON is that of labels and of the cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "form::label::Buildpack", into = "form::label::Buildpack")]
 pub struct BuildpackLayers {
     /// Buildpack id.
     pub id: String,
@@ -95,15 +110,16 @@ pub struct LayerRecord {
 }
 
 impl LayersMetadata {
-    /// Parses the label's JSON.
+    /// Parses the label's JSON. Entries of `app` that are of another shape than today's are left out.
     pub fn from_label(json: &str) -> serde_json::Result<Self> {
-        let _ = json;
-        todo!()
+        let form: form::label::Layers = layout::json::from_slice(json.as_bytes())?;
+        Ok(form.into())
     }
 
     /// Returns the label's JSON, byte for byte as the reference writes it.
     pub fn to_label(&self) -> String {
-        todo!()
+        layout::json::to_string(&form::label::Layers::from(self.clone()))
+            .expect("texts and JSON values can be written as JSON")
     }
 
     /// Returns a buildpack's record, if it has one.
@@ -114,12 +130,82 @@ impl LayersMetadata {
 
 /// Reads the file; a missing one is a warning and empty (COM-071).
 pub fn read(path: &Path) -> Result<Analyzed, Failure> {
-    let _ = path;
-    todo!()
+    match decode::from_file::<AnalyzedFile>(path) {
+        Ok(file) => Ok(file.into()),
+        Err(e) if e.is_not_found() => {
+            warn!("No analyzed metadata found at path {path:?}");
+            Ok(Analyzed::default())
+        }
+        Err(e) => Err(Failure::new(ExitCode::Failed, "read analyzed file", e)),
+    }
 }
 
 /// Writes the file.
 pub fn write(path: &Path, analyzed: &Analyzed) -> anyhow::Result<()> {
-    let _ = (path, analyzed);
-    todo!()
+    debug!("Run image info in analyzed metadata is: ");
+    debug!("{}", run_image_line(analyzed.run_image.as_ref()));
+    encode::to_file(path, &AnalyzedFile::from(analyzed)).context("failed to write analyzed file")
+}
+
+/// Returns the run image as the reference logs it, with the names of Go's fields as keys.
+fn run_image_line(run_image: Option<&RunImage>) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Line<'a> {
+        reference: &'a str,
+        image: &'a str,
+        extend: bool,
+        #[serde(rename = "target", skip_serializing_if = "Option::is_none")]
+        target: Option<&'a Target>,
+    }
+    let line = run_image.map(|run_image| Line {
+        reference: &run_image.reference,
+        image: &run_image.image,
+        extend: run_image.extend,
+        target: run_image.target.as_ref(),
+    });
+    layout::json::to_string(&line).expect("texts can be written as JSON")
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct AnalyzedFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Identifier>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_image: Option<Identifier>,
+    metadata: form::file::Layers,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_image: Option<RunImage>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Identifier {
+    reference: String,
+}
+
+impl From<AnalyzedFile> for Analyzed {
+    fn from(file: AnalyzedFile) -> Self {
+        Self {
+            previous_image: file.image.map(|image| image.reference),
+            build_image: file.build_image.map(|image| image.reference),
+            metadata: file.metadata.into(),
+            run_image: file.run_image,
+        }
+    }
+}
+
+impl From<&Analyzed> for AnalyzedFile {
+    fn from(analyzed: &Analyzed) -> Self {
+        let identifier = |reference: &String| Identifier {
+            reference: reference.clone(),
+        };
+        Self {
+            image: analyzed.previous_image.as_ref().map(identifier),
+            build_image: analyzed.build_image.as_ref().map(identifier),
+            metadata: analyzed.metadata.clone().into(),
+            run_image: analyzed.run_image.clone(),
+        }
+    }
 }

@@ -1,13 +1,22 @@
 //! `<layers>/config/metadata.toml` and the build metadata label (BLD-011 to BLD-018, EXP-046 to EXP-049, EXP-079, EXP-080).
+//!
+//! The file is part of a layer, so its bytes matter; its shape is in `file`, that of the label in `label`.
 
-use std::path::Path;
+mod command;
+mod file;
+mod label;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 
 use buildpack::group::GroupElement;
 use buildpack::launch::{Label, Process, Slice};
 use buildpack::sbom::BomEntry;
+use buildpack::{decode, encode};
 
 use crate::api::PlatformApi;
-use crate::exit::Failure;
+use crate::exit::{ExitCode, Failure};
 
 /// What a build made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,19 +51,24 @@ pub struct LauncherRecord {
 impl BuildMetadata {
     /// Returns the JSON of the label `io.buildpacks.build.metadata`.
     pub fn to_label(&self, api: PlatformApi, launcher: &LauncherRecord) -> String {
-        let _ = (api, launcher);
-        todo!()
+        label::to_string(self, api, launcher)
     }
 }
 
 /// Reads `<layers>/config/metadata.toml`.
 pub fn read(layers_dir: &Path) -> Result<BuildMetadata, Failure> {
-    let _ = layers_dir;
-    todo!()
+    decode::from_file::<file::MetadataFile>(&path(layers_dir))
+        .map(Into::into)
+        .map_err(|e| Failure::new(ExitCode::Failed, "read build metadata file", e))
 }
 
-/// Writes `<layers>/config/metadata.toml`.
+/// Writes `<layers>/config/metadata.toml`; a process without a command is an error below 0.10, where a command is one text.
 pub fn write(layers_dir: &Path, metadata: &BuildMetadata, api: PlatformApi) -> Result<(), Failure> {
-    let _ = (layers_dir, metadata, api);
-    todo!()
+    file::MetadataFile::new(metadata, api)
+        .and_then(|file| Ok(encode::to_file(&path(layers_dir), &file)?))
+        .map_err(|e| Failure::new(ExitCode::Failed, "write build metadata file", e))
+}
+
+fn path(layers_dir: &Path) -> PathBuf {
+    layers_dir.join("config").join("metadata.toml")
 }
