@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use buildpack::encode::{self, FileError};
-use buildpack::syscall_text::Error as SyscallError;
+use buildpack::syscall_text::{self, Error as SyscallError};
 use fs_err as fs;
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -19,7 +19,7 @@ pub(super) fn with_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), File
     let text = encode::to_string(value)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     if let Some(dir) = dir {
-        fs::create_dir_all(dir).map_err(|e| SyscallError::new("mkdir", dir, e))?;
+        syscall_text::make_dirs(dir)?;
     }
     let before = match fs::symlink_metadata(path) {
         Ok(metadata) => Some(metadata),
