@@ -175,7 +175,7 @@ impl From<syscall_text::Error> for Error {
     fn from(error: syscall_text::Error) -> Self {
         match error.operation {
             "open" => Self::Open {
-                reason: syscall_text::reason(&error.source),
+                reason: syscall_text::reason(&error.cause),
                 path: error.path,
             },
             _ => Self::Syscall(error),

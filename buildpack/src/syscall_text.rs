@@ -12,30 +12,29 @@ use rustix::io::Errno;
 
 /// A system call that failed on a path.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} {}: {}", path.display(), reason(source))]
+#[error("{operation} {}: {}", path.display(), reason(cause))]
 pub struct Error {
     /// Name of the call: `open`, `read`, `mkdir`, ...
     pub operation: &'static str,
     /// What it was called on.
     pub path: PathBuf,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
+    /// What the system said. Not a `source`: the text holds it, and would hold it twice where causes are listed.
+    pub cause: io::Error,
 }
 
 impl Error {
     /// Returns the failure of `operation` on `path`.
-    pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+    pub fn new(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Self {
             operation,
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 
     /// Returns whether the file was not there.
     pub fn is_not_found(&self) -> bool {
-        self.source.kind() == io::ErrorKind::NotFound
+        self.cause.kind() == io::ErrorKind::NotFound
     }
 }
 
