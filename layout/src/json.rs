@@ -132,6 +132,7 @@ impl<F: Formatter> Formatter for Go<F> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -214,5 +215,39 @@ mod tests {
         for text in ["", "{", "[1,", "[]", "nul", "{\"a\":1}}", &deep] {
             assert!(from_slice::<Value>(text.as_bytes()).is_err(), "{text:.20}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(value in document()) {
+            for text in [to_string(&value).unwrap(), to_string_indented(&value).unwrap()] {
+                let is_escaped = !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']);
+                prop_assert!(is_escaped);
+                let again: Value = from_slice(text.as_bytes()).unwrap();
+                prop_assert_eq!(&again, &value);
+            }
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            from_slice::<Value>(&bytes).ok();
+        }
+    }
+
+    fn document() -> impl Strategy<Value = Value> {
+        let text = "[a-z<>&\\PC\u{2028}\u{2029}\"\\\\]{0,8}";
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..4)
+                    .prop_map(|it| it.into_iter().collect()),
+            ]
+        });
+        prop::collection::btree_map(text, value, 0..4).prop_map(|it| it.into_iter().collect())
     }
 }

@@ -7,7 +7,7 @@
 //! Blobs that nothing names any more are left alone; [`crate::gc`] clears them.
 
 use std::fs::TryLockError;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -233,7 +233,10 @@ impl Update {
         };
         let folder = target.parent().unwrap_or(self.layout.path());
         let mut file = temporary_in(folder, 0o666)?;
-        io::copy(&mut reader, &mut file)?;
+        let mut buffered = BufWriter::with_capacity(256 << 10, &mut file);
+        io::copy(&mut reader, &mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
         self.keep(file, digest)?;
         Ok(true)
     }

@@ -4,7 +4,7 @@
 //! blobs without reading them: this is where their content is checked. Nothing is changed.
 
 use std::collections::HashSet;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -353,8 +353,9 @@ impl Run<'_> {
     }
 }
 
-fn drain(mut reader: impl Read) -> io::Result<()> {
-    io::copy(&mut reader, &mut io::sink()).map(drop)
+fn drain(reader: impl Read) -> io::Result<()> {
+    let mut buffered = BufReader::with_capacity(256 << 10, reader);
+    io::copy(&mut buffered, &mut io::sink()).map(drop)
 }
 
 fn mismatch(error: &io::Error) -> Option<&Mismatch> {

@@ -123,11 +123,6 @@ impl Fixture {
         let layer = self.open().manifest().layers[number].clone();
         fs::remove_file(self.blob_path(layer.digest.as_ref())).unwrap();
     }
-
-    /// Returns path and content of every file, by path.
-    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        files(self.path())
-    }
 }
 
 /// Returns path and content of every file below `dir`, by path.
@@ -137,9 +132,10 @@ pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     while let Some(dir) = left.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => left.push(path),
-                false => found.push((path.clone(), fs::read(path).unwrap())),
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.push((path.clone(), fs::read(path).unwrap()));
             }
         }
     }

@@ -1,5 +1,11 @@
 //! Whole layouts: made by hand or by other programs and read, written here and judged by other programs.
 
+#![expect(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "tables of cases; a fixture that cannot be made is a failed test"
+)]
+
 mod commit;
 mod foreign;
 mod hostile;
