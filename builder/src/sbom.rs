@@ -40,7 +40,8 @@ pub(crate) fn copy(layers_dir: &Path, sboms: &[SbomFile]) -> anyhow::Result<()> 
 #[derive(Serialize)]
 struct LegacyEntry<'a> {
     name: &'a str,
-    metadata: &'a toml::Table,
+    /// Null where the buildpack gave none.
+    metadata: Option<&'a toml::Table>,
     buildpack: LegacyBuildpack<'a>,
 }
 
@@ -70,7 +71,7 @@ fn legacy(entry: &BomEntry) -> LegacyEntry<'_> {
     };
     LegacyEntry {
         name: &entry.name,
-        metadata: &entry.metadata,
+        metadata: entry.metadata.as_ref(),
         buildpack,
     }
 }
