@@ -191,6 +191,19 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
+/// Makes a program for a test. A process of its own writes it: a file that is open for writing, be it in a child
+/// that another test is just starting, cannot be run.
+#[cfg(test)]
+pub(crate) fn install(path: &Path, text: &str, mode: &str) {
+    let draft = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(draft.path(), text).unwrap();
+    let status = Command::new("install")
+        .args(["-m", mode])
+        .args([draft.path(), path])
+        .status();
+    assert!(status.unwrap().success());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

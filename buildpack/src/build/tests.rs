@@ -1,1 +1,458 @@
+use tempfile::TempDir;
 
+use super::*;
+
+/// A buildpack on disk, an app, a platform folder and a layers folder.
+struct Bench {
+    root: TempDir,
+    module: Descriptor,
+    env: BuildEnv,
+    plan: BuildpackPlan,
+    output: Vec<u8>,
+}
+
+impl Bench {
+    /// Makes a buildpack whose `bin/build` is a script; `$L` is its layers folder.
+    fn new(script: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["app", "platform", "module/bin", "layers"] {
+            fs_err::create_dir_all(root.path().join(dir)).unwrap();
+        }
+        let program = root.path().join("module/bin/build");
+        let text = format!("#!/bin/bash\nset -e\nL=$1\n{script}\n");
+        program::install(&program, &text, "755");
+        Self {
+            module: Descriptor {
+                id: "acme/java".to_owned(),
+                version: "1.0".to_owned(),
+                dir: root.path().join("module"),
+                ..Descriptor::default()
+            },
+            root,
+            env: BuildEnv::from_outer([("PATH".into(), "/usr/bin:/bin".into())]),
+            plan: BuildpackPlan::default(),
+            output: Vec::new(),
+        }
+    }
+
+    fn requiring(mut self, names: &[&str]) -> Self {
+        self.plan.entries = names
+            .iter()
+            .map(|name| Require {
+                name: (*name).to_owned(),
+                ..Require::default()
+            })
+            .collect();
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn layers(&self) -> PathBuf {
+        self.path("layers/acme_java")
+    }
+
+    fn build(&mut self, api: &str) -> Result<BuildOutputs, Error> {
+        let target = Target {
+            os: "linux".to_owned(),
+            arch: "arm64".to_owned(),
+            ..Target::default()
+        };
+        let inputs = BuildInputs {
+            app_dir: &self.path("app"),
+            layers_dir: &self.path("layers"),
+            platform_dir: &self.path("platform"),
+            build_config_dir: &self.path("build-config"),
+            target: &target,
+            exec_env: "test",
+        };
+        let api = BuildpackApi::parse(api).unwrap();
+        build(
+            &self.module,
+            api,
+            &self.plan,
+            &inputs,
+            &mut self.env,
+            &mut self.output,
+        )
+    }
+
+    fn lines(&mut self, api: &str) -> Vec<String> {
+        self.output.clear();
+        self.build(api).unwrap();
+        let text = String::from_utf8_lossy(&self.output).into_owned();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs a build that fails on its outputs, and returns why.
+    fn refused(&mut self, api: &str) -> String {
+        match self.build(api) {
+            Err(Error::Outputs(text)) => text,
+            other => panic!("expected bad outputs, got {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_program_gets_three_arguments_the_app_as_its_folder_and_an_empty_input() {
+    let mut bench = Bench::new("echo $#; echo $0; echo $1; echo $2; basename $3; pwd; cat; cat $3");
+    let shown = |name: &str| bench.path(name).display().to_string();
+    let expected = [
+        "3".to_owned(),
+        shown("module/bin/build"),
+        shown("layers/acme_java"),
+        shown("platform"),
+        "plan.toml".to_owned(),
+        shown("app"),
+    ];
+    for api in ["0.7", "0.12"] {
+        assert_eq!(bench.lines(api), expected);
+    }
+}
+
+#[test]
+fn the_plan_holds_what_is_required_and_is_gone_afterwards() {
+    let mut bench = Bench::new("cat $3; echo $3").requiring(&["jre"]);
+    bench.plan.entries[0]
+        .metadata
+        .insert("build".to_owned(), true.into());
+    let lines = bench.lines("0.10");
+    assert_eq!(
+        lines[..4],
+        [
+            "[[entries]]",
+            "  name = \"jre\"",
+            "  [entries.metadata]",
+            "    build = true"
+        ]
+    );
+    assert!(!Path::new(&lines[4]).exists());
+}
+
+#[test]
+fn each_api_sets_its_variables() {
+    let mut bench = Bench::new("compgen -e | grep ^CNB_ | sort | tr '\\n' ' '");
+    let paths = "CNB_BP_PLAN_PATH CNB_BUILDPACK_DIR";
+    let rest = "CNB_LAYERS_DIR CNB_PLATFORM_DIR";
+    let target = "CNB_TARGET_ARCH CNB_TARGET_OS";
+    let cases = [
+        ("0.7", "CNB_BUILDPACK_DIR".to_owned()),
+        ("0.8", format!("{paths} {rest}")),
+        ("0.9", format!("{paths} {rest}")),
+        ("0.11", format!("{paths} {rest} {target}")),
+        ("0.12", format!("{paths} CNB_EXEC_ENV {rest} {target}")),
+    ];
+    for (api, expected) in cases {
+        assert_eq!(bench.lines(api), [expected + " "], "{api}");
+    }
+    let mut bench = Bench::new(
+        "[ $1 = $CNB_LAYERS_DIR ] && [ $2 = $CNB_PLATFORM_DIR ] && [ $3 = $CNB_BP_PLAN_PATH ] && echo $CNB_EXEC_ENV",
+    );
+    assert_eq!(bench.lines("0.12"), ["test"]);
+}
+
+#[test]
+fn existing_layers_stay_and_both_streams_come_through() {
+    let mut bench = Bench::new("cat $L/kept/file; echo err >&2; echo out");
+    fs_err::create_dir_all(bench.layers().join("kept")).unwrap();
+    fs_err::write(bench.layers().join("kept/file"), "kept\n").unwrap();
+    assert_eq!(bench.lines("0.10"), ["kept", "err", "out"]);
+}
+
+#[test]
+fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
+    let cases = [
+        ("exit 7", "exit status 7".to_owned()),
+        ("kill -9 $$", "signal: killed".to_owned()),
+    ];
+    for (script, expected) in cases {
+        // Its outputs are not looked at.
+        let mut bench = Bench::new(&format!("echo '= 1' > $L/a.toml\n{script}"));
+        match bench.build("0.10") {
+            Err(Error::Buildpack(text)) => assert_eq!(text, expected),
+            other => panic!("{script}: {other:?}"),
+        }
+    }
+    let mut bench = Bench::new("");
+    let program = bench.path("module/bin/build");
+    fs_err::remove_file(&program).unwrap();
+    let error = bench.build("0.10").unwrap_err();
+    assert!(matches!(error, Error::Buildpack(_)));
+    let expected = format!("fork/exec {}: no such file or directory", program.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn layers_without_types_are_set_aside() {
+    let mut bench = Bench::new(
+        "cd $L; mkdir none launch kept lone; touch none.toml gone.toml launch.toml; echo '[types]
+cache = true' > kept.toml",
+    );
+    bench.build("0.10").unwrap();
+    let there = |name: &str| bench.layers().join(name).exists();
+    let expected = [
+        ("none", false),
+        ("none.ignore", true),
+        ("launch.ignore", true),
+        ("kept", true),
+        ("lone", true),
+        ("gone.ignore", false),
+    ];
+    for (name, is_there) in expected {
+        assert_eq!(there(name), is_there, "{name}");
+    }
+}
+
+#[test]
+fn a_layer_that_cannot_be_set_aside_fails_the_build() {
+    let mut bench = Bench::new("cd $L; mkdir -p a a.ignore/x; touch a.toml");
+    let dir = bench.layers().join("a").display().to_string();
+    assert_eq!(
+        bench.refused("0.10"),
+        format!(
+            "failed to process buildpack layer: failed to rename layer directory: rename {dir} {dir}.ignore: directory not empty"
+        )
+    );
+}
+
+#[test]
+fn every_toml_file_is_scanned_as_a_layer_s() {
+    for file in ["a.toml", "launch.toml", "build.toml", "store.toml"] {
+        let mut bench = Bench::new(&format!("echo '[a' > $L/{file}"));
+        assert_eq!(
+            bench.refused("0.10"),
+            "failed to process buildpack layer: failed to decode layer metadata file: toml: line 2: expected '.' or ']' to end table name, but got '\\n' instead"
+        );
+        let mut bench = Bench::new(&format!("echo 'launch = true' > $L/{file}"));
+        assert_eq!(
+            bench.refused("0.10"),
+            format!(
+                "failed to process buildpack layer: failed to decode layer metadata file: the launch, cache and build flags should be in the types table of {}",
+                bench.layers().join(file).display()
+            )
+        );
+    }
+}
+
+#[test]
+fn a_file_named_like_a_suffix_and_links_in_a_circle_do_no_harm() {
+    let mut bench = Bench::new("touch $L/.toml");
+    bench.build("0.10").unwrap();
+    assert!(bench.layers().is_dir());
+    let mut bench = Bench::new("ln -s a.toml $L/a.toml");
+    assert!(
+        bench
+            .refused("0.10")
+            .ends_with("a.toml: too many levels of symbolic links")
+    );
+}
+
+#[test]
+fn build_layers_change_the_environment_of_later_buildpacks_in_order_of_their_files() {
+    let mut bench = Bench::new(
+        "echo $PATH; cd $L; mkdir -p node/bin node-modules/bin other/bin node/env; echo -n 1 > node/env/A
+for l in node node-modules; do echo '[types]
+build = true' > $l.toml; done; echo '[types]
+launch = true' > other.toml",
+    );
+    assert_eq!(bench.lines("0.10"), ["/usr/bin:/bin"]);
+    let layers = bench.layers().display().to_string();
+    // "node-modules.toml" precedes "node.toml", so that node's folder ends up in front.
+    let path = format!("{layers}/node/bin:{layers}/node-modules/bin:/usr/bin:/bin");
+    assert_eq!(
+        bench.env.variables()[std::ffi::OsStr::new("PATH")],
+        path.as_str()
+    );
+    assert_eq!(bench.env.variables()[std::ffi::OsStr::new("A")], "1");
+}
+
+#[test]
+fn an_env_folder_that_cannot_be_read_fails_the_build() {
+    let mut bench = Bench::new(
+        "cd $L; mkdir -p a/env; ln -s nowhere a/env/A; echo '[types]
+build = true' > a.toml",
+    );
+    let env = bench.layers().join("a/env").display().to_string();
+    assert_eq!(
+        bench.refused("0.10"),
+        format!("apply env files from dir '{env}': stat {env}/A: no such file or directory")
+    );
+}
+
+#[test]
+fn names_that_are_not_unmet_are_met() {
+    let cases: [(&str, Result<&[&str], &str>); 5] = [
+        ("", Ok(&["a", "b", "a"])),
+        ("[[unmet]]\nname = \"a\"", Ok(&["b"])),
+        ("[[unmet]]\nname = \"a\"\n[[unmet]]\nname = \"b\"", Ok(&[])),
+        ("[[unmet]]", Err("unmet.name is required")),
+        (
+            "[[unmet]]\nname = \"c\"",
+            Err("unmet.name 'c' must match a requested dependency"),
+        ),
+    ];
+    for (text, expected) in cases {
+        let mut bench =
+            Bench::new(&format!("echo '{text}' > $L/build.toml")).requiring(&["a", "b", "a"]);
+        match expected {
+            Ok(names) => assert_eq!(bench.build("0.10").unwrap().met, names, "{text}"),
+            Err(error) => assert_eq!(bench.refused("0.10"), error, "{text}"),
+        }
+    }
+}
+
+#[test]
+fn launch_toml_gives_labels_processes_and_slices() {
+    let mut bench = Bench::new(
+        r#"cat > $L/launch.toml <<'END'
+[[labels]]
+key = "k"
+value = "v"
+[[processes]]
+type = "web"
+command = ["a", "b"]
+default = true
+working-dir = "rel"
+[[slices]]
+paths = ["static/*"]
+END"#,
+    );
+    let outputs = bench.build("0.9").unwrap();
+    assert_eq!(outputs.labels[0].key, "k");
+    assert_eq!(outputs.slices[0].paths, ["static/*"]);
+    let process = &outputs.processes[0];
+    assert_eq!(process.command, ["a", "b"]);
+    assert_eq!(
+        (process.buildpack_id.as_str(), process.working_dir.as_str()),
+        ("acme/java", "rel")
+    );
+    assert!(process.default && process.direct && process.args.is_none());
+    assert!(outputs.warnings.is_empty());
+}
+
+#[test]
+fn the_oldest_api_drops_working_directories_and_says_so() {
+    let script = "echo '[[processes]]
+type = \"web\"
+command = \"a\"
+working-dir = \"x\"
+[[processes]]
+type = \"plain\"
+command = \"a\"' > $L/launch.toml";
+    let outputs = Bench::new(script).build("0.7").unwrap();
+    assert!(outputs.processes.iter().all(|p| p.working_dir.is_empty()));
+    assert_eq!(
+        outputs.warnings,
+        [
+            "Warning: process working directory isn't supported in this buildpack api version. Ignoring working directory for process 'web'"
+        ]
+    );
+    assert_eq!(
+        Bench::new(script).build("0.8").unwrap().processes[0].working_dir,
+        "x"
+    );
+}
+
+#[test]
+fn one_process_may_be_the_default() {
+    let process = |name: &str, default: bool| {
+        format!("[[processes]]\ntype = \"{name}\"\ndefault = {default}\n")
+    };
+    let cases = [
+        (process("a", true) + &process("b", false), true),
+        (process("a", true) + &process("a", true), false),
+        (process("a", true) + &process("b", true), false),
+        (
+            process("a", true) + &process("b", false) + &process("c", true),
+            false,
+        ),
+    ];
+    for (text, is_fine) in cases {
+        let mut bench = Bench::new(&format!("echo '{text}' > $L/launch.toml"));
+        if is_fine {
+            bench.build("0.10").unwrap();
+        } else {
+            let error = "multiple default process types aren't allowed";
+            assert_eq!(bench.refused("0.10"), error, "{text}");
+        }
+    }
+}
+
+#[test]
+fn tables_of_old_are_collected_with_a_warning_unless_sboms_stand_beside_them() {
+    let script = "echo '[[bom]]
+name = \"launch-dep\"
+metadata = {version = \"1\"}' > $L/launch.toml
+echo '[[bom]]
+name = \"build-dep\"' > $L/build.toml";
+    let mut bench = Bench::new(script);
+    let outputs = bench.build("0.10").unwrap();
+    assert_eq!(outputs.launch_bom[0].name, "launch-dep");
+    assert_eq!(outputs.launch_bom[0].buildpack.label(), "acme/java@1.0");
+    assert_eq!(outputs.build_bom[0].name, "build-dep");
+    assert_eq!(outputs.build_bom[0].metadata, None);
+    // Twice for build.toml, once for launch.toml.
+    assert_eq!(outputs.warnings.len(), 3);
+    assert!(outputs.warnings[0].starts_with("BOM table is deprecated in this buildpack api version, though it remains supported for backwards compatibility."));
+
+    let mut bench = Bench::new(&format!("{script}\ntouch $L/launch.sbom.cdx.json"));
+    bench.module.sbom_formats = vec!["application/vnd.cyclonedx+json".to_owned()];
+    assert!(bench.build("0.10").unwrap().warnings.is_empty());
+
+    let mut bench = Bench::new("echo 'bom = [{name=\"dep\", version=\"1\"}]' > $L/launch.toml");
+    assert_eq!(
+        bench.refused("0.10"),
+        "bom entry 'dep' has a top level version which is not allowed. The buildpack should instead set metadata.version"
+    );
+}
+
+#[test]
+fn sboms_are_listed_with_or_without_launch_toml() {
+    let mut bench = Bench::new(
+        "cd $L; touch launch.sbom.cdx.json l.sbom.cdx.json stray.sbom.odd.json; echo '[types]
+launch = true
+cache = true' > l.toml",
+    );
+    bench.module.sbom_formats = vec!["application/vnd.cyclonedx+json;version=1.4".to_owned()];
+    let sboms = bench.build("0.10").unwrap().sboms;
+    let shown: Vec<_> = sboms
+        .iter()
+        .map(|s| (s.layer.as_deref(), s.kinds.clone(), s.path.clone()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                Some("l"),
+                vec!["launch", "cache"],
+                bench.layers().join("l.sbom.cdx.json")
+            ),
+            (
+                None,
+                vec!["launch"],
+                bench.layers().join("launch.sbom.cdx.json")
+            ),
+        ]
+    );
+    bench.module.sbom_formats.clear();
+    assert_eq!(
+        bench.refused("0.10"),
+        format!(
+            "validating SBOM file '{}' for buildpack: 'acme/java@1.0': undeclared SBOM media type: 'application/vnd.cyclonedx+json'",
+            bench.layers().join("l.sbom.cdx.json").display()
+        )
+    );
+}
+
+#[test]
+fn a_layers_folder_that_cannot_be_made_is_named() {
+    let mut bench = Bench::new("");
+    fs_err::write(bench.path("layers/acme_java"), "").unwrap();
+    let path = bench.layers().display().to_string();
+    assert_eq!(
+        bench.refused("0.10"),
+        format!("mkdir {path}: not a directory")
+    );
+}
