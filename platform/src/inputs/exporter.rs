@@ -279,7 +279,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until files::analyzed reads"]
     fn run_image_is_the_analyzers() {
         let dir = tempfile::tempdir().unwrap();
         let layers = dir.path().display().to_string();

@@ -179,7 +179,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until files::run reads"]
     fn run_image_comes_from_files() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run.toml");
