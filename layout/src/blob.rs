@@ -86,10 +86,15 @@ impl LayoutBlobs {
         }
     }
 
-    /// Returns digest, path and bytes of every file that has a digest's name, in order of paths.
+    /// Returns digest, path and bytes of every file that has a digest's name, in order of paths;
+    /// none behind symbolic links.
     pub(crate) fn list(&self) -> Result<Vec<(Digest, PathBuf, u64)>, Error> {
         let mut found = Vec::new();
-        for algorithm in sorted_entries(&self.layout.join("blobs"))? {
+        let blobs = self.layout.join("blobs");
+        if blobs.is_symlink() {
+            return Ok(found);
+        }
+        for algorithm in sorted_entries(&blobs)? {
             if !algorithm.file_type()?.is_dir() {
                 continue;
             }

@@ -4,7 +4,7 @@
 //! `index.json` last, each by renaming a temporary file, so the images before stay whole whenever
 //! it is killed. Neither the directory, which may be a mount point, nor a blob in it is ever
 //! renamed away or written in place: blobs may share an inode with those of another layout.
-//! Blobs that nothing names any more are left alone; [`crate::gc`] clears them.
+//! Blobs of the image before stay until the next change; [`crate::gc`] says why.
 
 use std::fs::TryLockError;
 use std::io::{self, BufWriter, Write};
@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 
 use crate::blob::{self, Blobs, LayoutBlobs, TEMPORARY, persist, temporary_in};
 use crate::digest::{DiffId, Digest, DigestAlgorithm, sha256};
+use crate::gc;
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
@@ -253,9 +254,14 @@ impl Update {
             annotations.insert(REF_NAME.to_owned(), ref_name.to_owned());
         }
         let index = json::to_string_indented(&Index::new(vec![manifest]))?;
+        let before = self.layout.index();
         self.replace("oci-layout", OCI_LAYOUT)?;
         self.replace("index.json", &index)?;
         self.made.keep();
+        if let Ok(Some(before)) = before {
+            // The image is written: that old blobs stay, because the image before is damaged, is no failure.
+            gc::collect_older(&self.layout, &before).ok();
+        }
         Ok(())
     }
 

@@ -191,7 +191,7 @@ fn the_same_inputs_make_the_same_manifest() {
     );
 }
 
-/// LAY-025: the previous image's layout is the output's; stale blobs stay until they are collected.
+/// LAY-025: the previous image's layout is the output's; its blobs stay until they are collected.
 #[test]
 fn a_layout_can_be_rebuilt_in_place() {
     let base = Fixture::oci();
@@ -218,6 +218,41 @@ fn a_layout_can_be_rebuilt_in_place() {
     assert_eq!(collected.removed.len(), 2);
     assert_eq!(files(output.path()).len(), 7);
     assert_whole(&output);
+}
+
+/// The blobs of the image before stay for who reads it, those of earlier ones do not pile up.
+#[test]
+fn a_change_clears_what_the_change_before_replaced() {
+    let base = Fixture::oci();
+    let output = Layout::at(base.path().join("output"));
+    for number in 0..4 {
+        let before = output.image(&Selector::default()).unwrap();
+        let mut update = output.update().unwrap();
+        let layer = app_layer(&mut update, &format!("/app-{number}"));
+        let mut editor = ImageEditor::from_base(&base.open());
+        editor.append(&layer, made_by("app"));
+        editor.commit(update, &latest()).unwrap();
+        assert_whole(&output);
+        if let Some(before) = before {
+            let top = before.top_layer().unwrap();
+            assert!(before.open_layer(top).unwrap().is_some(), "still readable");
+            assert_eq!(files(output.path()).len(), 7 + 3);
+        }
+    }
+}
+
+#[test]
+fn blobs_that_may_be_shared_are_never_removed() {
+    let base = Fixture::oci();
+    let output = Layout::at(base.path().join("output"));
+    build(&base.open(), &output);
+    let (blobs, shared) = (output.path().join("blobs"), base.path().join("shared"));
+    fs::rename(&blobs, &shared).unwrap();
+    std::os::unix::fs::symlink(&shared, &blobs).unwrap();
+    fs::write(shared.join("sha256").join("0".repeat(64)), "another's").unwrap();
+    build(&base.open(), &output);
+    layout::gc::collect(&output).unwrap();
+    assert_eq!(files(&shared).len(), 6);
 }
 
 /// LAY-020.
