@@ -17,12 +17,12 @@ pub(crate) enum Item {
     /// A module, and the composite buildpacks that it was reached through.
     Module(GroupElement, Ancestry),
     /// An order of its own, tried group by group and left out if none passes.
-    OptionalOrder(Rc<[Vec<Item>]>),
+    OptionalOrder(Rc<[Vec<Self>]>),
 }
 
 /// Composite buildpacks around a module, innermost first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ancestry(Option<Rc<(String, Ancestry)>>);
+pub(crate) struct Ancestry(Option<Rc<(String, Self)>>);
 
 impl Ancestry {
     /// Returns the ancestry of what `composite` contains; `None` if that contains itself (BPD-048).
@@ -109,9 +109,9 @@ fn surround(group: Vec<GroupElement>, system: &System) -> Vec<GroupElement> {
         let mut around = around.to_vec();
         around.retain(|element| group.iter().all(|present| present.id != element.id));
         // Always required, whatever the file says (DET-011).
-        around
-            .iter_mut()
-            .for_each(|element| element.optional = false);
+        for element in &mut around {
+            element.optional = false;
+        }
         around
     };
     let (pre, post) = (missing(&system.pre), missing(&system.post));
