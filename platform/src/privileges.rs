@@ -88,6 +88,9 @@ fn own_one(uid: u32, gid: u32, dir: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let ids = (Uid::from_raw(uid), Gid::from_raw(gid));
+    // First by name, as in the reference: a file in a directory's place changes hands too before it is refused.
+    rustix::fs::chown(dir, Some(ids.0), Some(ids.1))
+        .with_context(|| format!("chown {}", dir.display()))?;
     let opened = rustix::fs::openat(CWD, dir, DIRECTORY, Mode::empty())
         .with_context(|| format!("open {}", dir.display()))?;
     own_tree(&opened, ids, dir)
