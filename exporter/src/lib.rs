@@ -1,1 +1,299 @@
-//! x
+//! The exporter phase: layers and app become an image (platform.md, exporter).
+//!
+//! ```text
+//! run image ─► launch layers of buildpacks ─► SBOM ─► app slices ─► launcher, config, process types ─► labels, env,
+//!                                                                                                       entrypoint
+//! <layers> ────────────────┴──────────────────────► build cache                                             │
+//!                                                                                     layout ◄─ commit ◄────┘
+//! ```
+//!
+//! Obeys EXP-001 to EXP-087 as far as layouts go. Until [`run`] commits, layout and cache are as they were.
+//! Registries and daemons are not written to yet, and layers of image extensions are refused.
+
+mod app_image;
+mod cached_layers;
+pub mod command;
+mod config;
+pub mod created;
+mod labels;
+mod launcher;
+mod layers;
+mod pattern;
+mod save;
+mod sbom;
+mod slices;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use buildpack::group::GroupElement;
+use buildpack::launch::Slice;
+use cache::VolumeCache;
+use layout::layer::{Layer, Owner, WriteOptions};
+use layout::{Image, ImageEditor};
+use platform::files::metadata::LauncherRecord;
+use platform::files::{
+    BuildMetadata, LayersMetadata, ProjectMetadata, Report, RunImageForExport, metadata,
+};
+use platform::{ExitCode, Failure, PlatformApi};
+
+use crate::app_image::{Added, AppImage};
+use crate::cached_layers::Filling;
+use crate::layers::BuildpackDir;
+pub use crate::save::Output;
+
+/// What the exporter works on.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Platform API in force.
+    pub api: PlatformApi,
+    /// Buildpacks of the group.
+    pub buildpacks: &'a [GroupElement],
+    /// Metadata of the previous image.
+    pub before: &'a LayersMetadata,
+    /// The image that layers are taken from where they did not change.
+    pub previous_image: Option<&'a Image>,
+    /// The image that the app image is based on.
+    pub run_image: &'a Image,
+    /// Its reference with digest, for the label.
+    pub run_image_reference: String,
+    /// Its name and mirrors, for the label.
+    pub run_image_record: RunImageForExport,
+    /// Where the source came from.
+    pub project: &'a ProjectMetadata,
+    /// What the label says of the launcher.
+    pub launcher: &'a LauncherRecord,
+    /// `<layers>`, absolute.
+    pub layers_dir: &'a Path,
+    /// The app, absolute.
+    pub app_dir: &'a Path,
+    /// The launcher.
+    pub launcher_path: &'a Path,
+    /// Where the launcher's SBOMs are.
+    pub launcher_sbom_dir: &'a Path,
+    /// Who owns what comes from layers and app.
+    pub owner: Owner,
+    /// Process type to start, if the platform asked for one.
+    pub process_type: Option<&'a str>,
+    /// Value of `CNB_EXEC_ENV`.
+    pub exec_env: &'a str,
+    /// RFC 3339 time that the image says it was made at.
+    pub created: &'a str,
+    /// Where the image goes.
+    pub output: &'a Output,
+    /// Where it goes as well.
+    pub additional: &'a [Output],
+    /// The build cache, if there is one.
+    pub cache: Option<VolumeCache>,
+}
+
+/// What the exporter says of what it did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs {
+    /// For `report.toml`.
+    pub report: Report,
+}
+
+/// Exports: the image first, then the cache, whose errors are only warnings (EXP-085).
+pub fn run(mut inputs: Inputs<'_>) -> Result<Outputs, Failure> {
+    let cache = inputs.cache.take().map(Filling::new);
+    let (mut filling, unusable) = match cache.transpose() {
+        Ok(filling) => (filling, None),
+        Err(error) => (None, Some(error)),
+    };
+    let (report, dirs) = export(&inputs, filling.as_mut())
+        .map_err(|cause| Failure::new(ExitCode::Export, "export", cause))?;
+    let cached = match (filling, unusable) {
+        (Some(filling), _) => {
+            let _timer = platform::log::timer("Cache");
+            filling.commit(inputs.api, inputs.layers_dir, &dirs, inputs.owner)
+        }
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(()),
+    };
+    if let Err(error) = cached {
+        tracing::warn!("Failed to export cache: {error:#}");
+    }
+    Ok(Outputs { report })
+}
+
+fn export(
+    inputs: &Inputs<'_>,
+    filling: Option<&mut Filling>,
+) -> anyhow::Result<(Report, Vec<BuildpackDir>)> {
+    let _timer = platform::log::timer("Exporter");
+    if inputs.api.has_lifecycle_sbom() {
+        sbom::copy_own(inputs.layers_dir, inputs.launcher_sbom_dir)
+            .context("failed to copy SBOMs of lifecycle and launcher")?;
+    }
+    let top_layer = inputs.run_image.top_layer().with_context(|| {
+        format!(
+            "get run image top layer SHA: {} has no layers",
+            inputs.run_image_reference
+        )
+    })?;
+    let build = metadata::read(inputs.layers_dir)
+        .map_err(|failure| failure.error.context("read build metadata"))?;
+
+    let mut record = LayersMetadata::default();
+    record.run_image.top_layer = top_layer.to_string();
+    record
+        .run_image
+        .reference
+        .clone_from(&inputs.run_image_reference);
+    if inputs.api.has_run_toml() {
+        record.run_image.image = inputs.run_image_record.clone();
+    }
+    // Older readers look for the run image here.
+    record.stack = Some(inputs.run_image_record.clone());
+
+    let mut editor = ImageEditor::from_base(inputs.run_image);
+    editor.config_mut().history = config::base_history(inputs.run_image.config());
+    let mut image = AppImage::new(
+        editor,
+        inputs.output.layout.update()?,
+        inputs.previous_image,
+        WriteOptions::default(),
+    );
+    let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
+    configure(inputs, &build, &record, &mut image)?;
+    let mut report = Report {
+        build_bom: save::build_bom(inputs.api, inputs.layers_dir, inputs.buildpacks)?,
+        ..Report::default()
+    };
+    let saved = save::save(image, inputs.output, inputs.additional)?;
+    report = Report {
+        build_bom: report.build_bom,
+        ..saved
+    };
+    Ok((report, dirs))
+}
+
+/// Adds all layers in their order (EXP-009).
+fn add_layers(
+    inputs: &Inputs<'_>,
+    build: &BuildMetadata,
+    image: &mut AppImage<'_>,
+    record: &mut LayersMetadata,
+    mut filling: Option<&mut Filling>,
+) -> anyhow::Result<Vec<BuildpackDir>> {
+    let (before, owner) = (inputs.before, inputs.owner);
+    let mut dirs = Vec::new();
+    for module in inputs.buildpacks {
+        let dir = BuildpackDir::read(inputs.layers_dir, module)?;
+        let buildpack = layers::add(image, &dir, before, owner, filling.as_deref_mut())?;
+        record.buildpacks.push(buildpack);
+        dirs.push(dir);
+    }
+    if inputs.api.has_sbom() {
+        record.sbom = add_sbom(inputs, image)?;
+    }
+    record.app = add_app(inputs, &build.slices, image).context("exporting app layers")?;
+    add_launcher(inputs, build, image, record)?;
+    Ok(dirs)
+}
+
+fn add_sbom(inputs: &Inputs<'_>, image: &mut AppImage<'_>) -> anyhow::Result<Option<String>> {
+    let Some(dir) = sbom::directory(inputs.layers_dir, "launch")? else {
+        return Ok(None);
+    };
+    let layer = Layer::of_directory(&dir, Some(inputs.owner))?;
+    let id = "buildpacksio/lifecycle:launch.sbom";
+    let before = inputs.before.sbom.as_deref();
+    let diff_id = image.add(id, "Software Bill-of-Materials", &layer, before, None)?;
+    Ok(Some(diff_id.to_string()))
+}
+
+/// Adds the app; a layer of it is reused wherever it was before (EXP-017).
+fn add_app(
+    inputs: &Inputs<'_>,
+    slices: &[Slice],
+    image: &mut AppImage<'_>,
+) -> anyhow::Result<Vec<String>> {
+    tracing::debug!("Adding app layers");
+    let before: Vec<&str> = inputs.before.app.iter().map(String::as_str).collect();
+    let layers =
+        slices::app_layers(inputs.app_dir, slices, inputs.owner).context("creating app layers")?;
+    let (total, mut reused) = (layers.len(), 0);
+    let mut record = Vec::with_capacity(total);
+    for app in &layers {
+        let added = image
+            .add_quietly(&app.created_by, &app.layer, &before, None)
+            .context("creating app layers")?;
+        tracing::debug!("Layer '{}' SHA: {}", app.id, added.diff_id());
+        reused += usize::from(matches!(added, Added::Reused(_)));
+        record.push(added.diff_id().to_string());
+    }
+    if reused > 0 {
+        tracing::info!("Reused {reused}/{total} app layer(s)");
+    }
+    if reused < total {
+        tracing::info!("Added {}/{total} app layer(s)", total - reused);
+    }
+    Ok(record)
+}
+
+fn add_launcher(
+    inputs: &Inputs<'_>,
+    build: &BuildMetadata,
+    image: &mut AppImage<'_>,
+    record: &mut LayersMetadata,
+) -> anyhow::Result<()> {
+    let before = inputs.before;
+    let mut add = |id: &str, created_by: &str, layer: &Layer, before: &str| {
+        let before = Some(before).filter(|sha| !sha.is_empty());
+        let diff_id = image.add(id, created_by, layer, before, None)?;
+        anyhow::Ok(diff_id.to_string())
+    };
+    let launcher =
+        launcher::launcher_layer(inputs.launcher_path).context("creating launcher layers")?;
+    record.launcher = add(
+        "buildpacksio/lifecycle:launcher",
+        "Buildpacks Application Launcher",
+        &launcher,
+        &before.launcher,
+    )?;
+    let config = Layer::of_directory(&inputs.layers_dir.join("config"), Some(inputs.owner))
+        .context("creating layer 'buildpacksio/lifecycle:config'")?;
+    record.config = add(
+        "buildpacksio/lifecycle:config",
+        "Buildpacks Launcher Config",
+        &config,
+        &before.config,
+    )?;
+    let processes = build.processes.as_deref().unwrap_or_default();
+    if !processes.is_empty() {
+        let id = "buildpacksio/lifecycle:process-types";
+        let links = launcher::process_types_layer(processes)
+            .with_context(|| format!("creating layer '{id}'"))?;
+        record.process_types = add(
+            id,
+            "Buildpacks Process Types",
+            &links,
+            &before.process_types,
+        )?;
+    }
+    Ok(())
+}
+
+fn configure(
+    inputs: &Inputs<'_>,
+    build: &BuildMetadata,
+    record: &LayersMetadata,
+    image: &mut AppImage<'_>,
+) -> anyhow::Result<()> {
+    let config = image.editor.config_mut();
+    let sources = labels::Sources {
+        layers: record,
+        build,
+        project: inputs.project,
+        launcher: inputs.launcher,
+        exec_env: inputs.exec_env,
+    };
+    labels::set(config, inputs.api, &sources);
+    config::set_env(config, inputs.api, inputs.layers_dir, inputs.app_dir);
+    config::set_start(config, build, inputs.process_type, inputs.app_dir)
+        .context("determining entrypoint")?;
+    config::set_created(config, inputs.api, inputs.created);
+    Ok(())
+}

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `exporter`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("exporter", exporter::command::command)
+}

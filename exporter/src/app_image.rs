@@ -1,0 +1,160 @@
+//! The image that is being made: each layer is added, or taken from the previous image (EXP-012, EXP-015).
+//!
+//! ```text
+//! previous diffID known ─► hash ─► equal: take the old layer over, compress nothing
+//!                            │
+//! nothing known ─────────────┴──► one pass: tar ─► sha256, compression ─► blob
+//!                                            └──► the build cache, where it keeps the layer too
+//! ```
+
+use anyhow::{Context as _, bail};
+use layout::layer::{Layer, WriteOptions};
+use layout::{DiffId, History, Image, ImageEditor, Update};
+
+use crate::cached_layers::{Filling, Tap};
+
+/// An image on its way into a layout. Dropped, it leaves the layout as it was.
+#[derive(Debug)]
+pub(crate) struct AppImage<'a> {
+    pub(crate) editor: ImageEditor,
+    pub(crate) update: Update,
+    previous: Option<&'a Image>,
+    options: WriteOptions,
+}
+
+/// How a layer came into the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// Written.
+    New(DiffId),
+    /// Taken from the previous image.
+    Reused(DiffId),
+}
+
+impl Added {
+    pub(crate) fn diff_id(&self) -> &DiffId {
+        match self {
+            Self::New(diff_id) | Self::Reused(diff_id) => diff_id,
+        }
+    }
+}
+
+/// A layer that the build cache keeps as well.
+#[derive(Debug)]
+pub(crate) struct AlsoCached<'a> {
+    pub(crate) filling: &'a mut Filling,
+    pub(crate) buildpack_id: &'a str,
+    pub(crate) layer_name: &'a str,
+}
+
+impl<'a> AppImage<'a> {
+    pub(crate) fn new(
+        editor: ImageEditor,
+        update: Update,
+        previous: Option<&'a Image>,
+        options: WriteOptions,
+    ) -> Self {
+        Self {
+            editor,
+            update,
+            previous,
+            options,
+        }
+    }
+
+    /// Adds a layer that has an id in logs; `before` is its diffID in the previous image, if it had one.
+    pub(crate) fn add(
+        &mut self,
+        id: &str,
+        created_by: &str,
+        layer: &Layer,
+        before: Option<&str>,
+        cached: Option<AlsoCached<'_>>,
+    ) -> anyhow::Result<DiffId> {
+        let known: Vec<&str> = before.into_iter().collect();
+        let added = self
+            .add_quietly(created_by, layer, &known, cached)
+            .with_context(|| format!("creating layer '{id}'"))?;
+        match &added {
+            Added::New(_) => tracing::info!("Adding layer '{id}'"),
+            Added::Reused(_) => tracing::info!("Reusing layer '{id}'"),
+        }
+        tracing::debug!("Layer '{id}' SHA: {}", added.diff_id());
+        Ok(added.diff_id().clone())
+    }
+
+    /// Adds a layer; it is taken from the previous image if its diffID is among `known`.
+    pub(crate) fn add_quietly(
+        &mut self,
+        created_by: &str,
+        layer: &Layer,
+        known: &[&str],
+        cached: Option<AlsoCached<'_>>,
+    ) -> anyhow::Result<Added> {
+        let hopeful = self.previous.is_some() && !known.is_empty();
+        let in_cache = cached.as_ref().is_some_and(AlsoCached::is_known);
+        let diff_id = if hopeful || in_cache {
+            Some(layer.diff_id()?)
+        } else {
+            None
+        };
+        let mut tap = cached.map(|cached| cached.tap(diff_id.as_ref()));
+        let reusable = diff_id.filter(|diff_id| hopeful && known.contains(&&*diff_id.to_string()));
+        let added = if let Some(diff_id) = reusable {
+            self.reuse(created_by, &diff_id)?;
+            if let Some(tap) = tap.as_mut().filter(|tap| tap.wants_bytes()) {
+                layer.write_tar(tap)?;
+            }
+            Added::Reused(diff_id)
+        } else {
+            Added::New(self.write(created_by, layer, tap.as_mut())?)
+        };
+        if let Some(tap) = tap {
+            tap.finish(added.diff_id());
+        }
+        Ok(added)
+    }
+
+    /// Takes a layer from the previous image by its diffID.
+    pub(crate) fn reuse(&mut self, created_by: &str, diff_id: &DiffId) -> anyhow::Result<()> {
+        let Some(previous) = self.previous else {
+            bail!("there is no previous image to take layer {diff_id} from");
+        };
+        self.editor.reuse(previous, diff_id, history(created_by))?;
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        created_by: &str,
+        layer: &Layer,
+        tap: Option<&mut Tap<'_>>,
+    ) -> anyhow::Result<DiffId> {
+        let tee = tap
+            .filter(|tap| tap.wants_bytes())
+            .map(|tap| -> &mut (dyn std::io::Write + Send) { tap });
+        let written = self.update.write_layer(layer, &self.options, tee)?;
+        self.editor.append(&written, history(created_by));
+        Ok(written.diff_id)
+    }
+}
+
+impl AlsoCached<'_> {
+    fn is_known(&self) -> bool {
+        self.filling.knows(self.buildpack_id, self.layer_name)
+    }
+}
+
+impl<'a> AlsoCached<'a> {
+    fn tap(self, diff_id: Option<&DiffId>) -> Tap<'a> {
+        self.filling
+            .tap(self.buildpack_id, self.layer_name, diff_id)
+    }
+}
+
+fn history(created_by: &str) -> History {
+    History {
+        created_by: created_by.to_owned(),
+        ..History::default()
+    }
+}

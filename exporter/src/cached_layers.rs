@@ -1,0 +1,254 @@
+//! The build cache, filled while the image is made and committed after it (EXP-051, EXP-085 to EXP-087).
+//!
+//! A layer that image and cache both get is read once for both: its tar is staged on its way into the
+//! image ([`Tap`]). Nothing here can fail the export: what goes wrong is a warning.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use cache::{CacheMetadata, CachedBuildpack, Miss, StagedLayer, VolumeCache};
+use layout::DiffId;
+use layout::digest::Hasher;
+use layout::layer::{Layer, Owner};
+use platform::files::analyzed::LayerRecord;
+
+use crate::layers::{BuildpackDir, FoundLayer};
+use crate::sbom;
+
+/// Id of the SBOM layer in logs.
+const SBOM_ID: &str = "buildpacksio/lifecycle:cache.sbom";
+
+/// A cache that is being filled.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    cache: VolumeCache,
+    before: CacheMetadata,
+    /// By layer id: what an earlier tap did.
+    taken: HashMap<String, Taken>,
+}
+
+/// What became of one layer in the cache.
+#[derive(Debug, Default)]
+struct Taken {
+    /// The diffID under which the layer is in the cache, or why it is not.
+    result: Option<Result<DiffId, anyhow::Error>>,
+    /// The old copy was taken over.
+    reused: bool,
+    /// Why the old copy was not.
+    skipped: Option<String>,
+}
+
+impl Filling {
+    /// Starts from what the cache holds.
+    pub(crate) fn new(cache: VolumeCache) -> anyhow::Result<Self> {
+        let before = cache.metadata().context("metadata for previous cache")?;
+        Ok(Self {
+            cache,
+            before,
+            taken: HashMap::new(),
+        })
+    }
+
+    /// Returns whether the cache had a layer of that name.
+    pub(crate) fn knows(&self, buildpack_id: &str, layer_name: &str) -> bool {
+        self.sha_before(buildpack_id, layer_name).is_some()
+    }
+
+    /// Begins to take a layer in; `diff_id` is its own if somebody knows it already.
+    pub(crate) fn tap(
+        &mut self,
+        buildpack_id: &str,
+        layer_name: &str,
+        diff_id: Option<&DiffId>,
+    ) -> Tap<'_> {
+        let before = self.sha_before(buildpack_id, layer_name).map(str::to_owned);
+        self.tap_id(
+            format!("{buildpack_id}:{layer_name}"),
+            before.as_deref(),
+            diff_id,
+        )
+    }
+
+    fn tap_id(&mut self, id: String, before: Option<&str>, diff_id: Option<&DiffId>) -> Tap<'_> {
+        let mut taken = Taken::default();
+        if let Some(diff_id) = diff_id.filter(|id| before == Some(id.to_string().as_str())) {
+            match self.cache.reuse(diff_id) {
+                Ok(()) => taken.reused = true,
+                Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
+                Err(Miss::Unreadable(error)) => taken.result = Some(Err(error)),
+            }
+        }
+        let mut staged = None;
+        if !taken.reused && taken.result.is_none() {
+            match self.cache.stage() {
+                Ok(layer) => staged = Some(layer),
+                Err(error) => taken.result = Some(Err(error)),
+            }
+        }
+        Tap {
+            filling: self,
+            id,
+            staged,
+            taken,
+        }
+    }
+
+    fn sha_before(&self, buildpack_id: &str, layer_name: &str) -> Option<&str> {
+        let layers = &self.before.buildpack(buildpack_id)?.layers;
+        layers.get(layer_name).map(|record| record.sha.as_str())
+    }
+
+    /// Takes in what the image did not, logs it all and makes it the cache.
+    pub(crate) fn commit(
+        mut self,
+        api: platform::PlatformApi,
+        layers_dir: &Path,
+        buildpacks: &[BuildpackDir],
+        owner: Owner,
+    ) -> anyhow::Result<()> {
+        let mut metadata = CacheMetadata::default();
+        for buildpack in buildpacks {
+            metadata
+                .buildpacks
+                .push(self.take_buildpack(buildpack, owner));
+        }
+        if api.has_sbom()
+            && let Some(dir) = sbom::directory(layers_dir, "cache")?
+        {
+            let before = Some(self.before.sbom.clone()).filter(|sha| !sha.is_empty());
+            let layer = Layer::of_directory(&dir, Some(owner))?;
+            let diff_id = self.take(SBOM_ID, &layer, before.as_deref())?;
+            metadata.sbom = diff_id.to_string();
+        }
+        self.cache.commit(&metadata).context("committing cache")
+    }
+
+    fn take_buildpack(&mut self, buildpack: &BuildpackDir, owner: Owner) -> CachedBuildpack {
+        let mut record = CachedBuildpack {
+            id: buildpack.module.id.clone(),
+            version: buildpack.module.version.clone(),
+            ..CachedBuildpack::default()
+        };
+        for found in buildpack.cached() {
+            let id = found.layer.identifier();
+            if !found.layer.has_contents() {
+                tracing::warn!("Failed to cache layer '{id}' because it has no contents");
+                continue;
+            }
+            match self.take_layer(&id, found, owner) {
+                Ok(layer) => {
+                    record.layers.insert(found.layer.name.clone(), layer);
+                }
+                Err(error) => tracing::warn!("Failed to cache layer '{id}': {error:#}"),
+            }
+        }
+        record
+    }
+
+    fn take_layer(
+        &mut self,
+        id: &str,
+        found: &FoundLayer,
+        owner: Owner,
+    ) -> anyhow::Result<LayerRecord> {
+        let before = self.sha_before(&found.layer.buildpack_id, &found.layer.name);
+        let before = before.map(str::to_owned);
+        let contents = Layer::of_directory(&found.layer.path, Some(owner))?;
+        let diff_id = self.take(id, &contents, before.as_deref())?;
+        found.record(&diff_id)
+    }
+
+    /// Takes a layer in, unless it was on its way into the image, and says how.
+    fn take(&mut self, id: &str, layer: &Layer, before: Option<&str>) -> anyhow::Result<DiffId> {
+        if !self.taken.contains_key(id) {
+            let diff_id = before.map(|_| layer.diff_id()).transpose()?;
+            let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
+            let diff_id = match diff_id {
+                Some(diff_id) if !tap.wants_bytes() => diff_id,
+                _ => hashed(layer, &mut tap)?,
+            };
+            tap.finish(&diff_id);
+        }
+        let taken = self.taken.remove(id).unwrap_or_default();
+        if let Some(reason) = taken.skipped {
+            tracing::warn!("Skipping reuse for layer {id}: {reason}");
+        }
+        let diff_id = taken.result.context("nothing was staged")??;
+        // The reference adds a reused layer again, which changes nothing, and says so.
+        let reused = taken.reused.then_some("Reusing");
+        for verb in reused.into_iter().chain(["Adding"]) {
+            tracing::info!("{verb} cache layer '{id}'");
+            tracing::debug!("Layer '{id}' SHA: {diff_id}");
+        }
+        Ok(diff_id)
+    }
+}
+
+/// Writes a layer's tar and returns its digest: one reading for both.
+fn hashed(layer: &Layer, out: &mut dyn Write) -> anyhow::Result<DiffId> {
+    let mut hashing = Hashing {
+        hasher: Hasher::sha256(),
+        out,
+    };
+    layer.write_tar(&mut hashing)?;
+    Ok(DiffId(hashing.hasher.finish()))
+}
+
+struct Hashing<'a> {
+    hasher: Hasher,
+    out: &'a mut dyn Write,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(buf)?;
+        self.hasher.update(&buf[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Where the bytes of a layer's tar go if the cache wants them. Writing to it never fails.
+#[derive(Debug)]
+pub(crate) struct Tap<'a> {
+    filling: &'a mut Filling,
+    id: String,
+    staged: Option<StagedLayer>,
+    taken: Taken,
+}
+
+impl Tap<'_> {
+    /// Returns false where the old copy was taken over, or nothing can be written.
+    pub(crate) fn wants_bytes(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// Names what was written.
+    pub(crate) fn finish(mut self, diff_id: &DiffId) {
+        if let Some(staged) = self.staged.take() {
+            self.taken.result = Some(staged.finish(diff_id).map(|()| diff_id.clone()));
+        } else if self.taken.reused {
+            self.taken.result = Some(Ok(diff_id.clone()));
+        }
+        self.filling.taken.insert(self.id, self.taken);
+    }
+}
+
+impl Write for Tap<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let Some(Err(error)) = self.staged.as_mut().map(|staged| staged.write_all(buf)) {
+            self.staged = None;
+            self.taken.result = Some(Err(error.into()));
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! From flags to an image: reads what a platform gave, opens images and cache, exports, writes `report.toml`
+//! (EXP-001 to EXP-008, EXP-021 to EXP-024, LAY-001 to LAY-021).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use buildpack::group::Group;
+use cache::VolumeCache;
+use layout::layer::Owner;
+use layout::{Digest, Image, Layout, Reference, Selector};
+use platform::entry::Invocation;
+use platform::experimental::{self, Feature};
+use platform::files::Analyzed;
+use platform::files::metadata::LauncherRecord;
+use platform::inputs::exporter::{self, Inputs as Flags};
+use platform::inputs::variables;
+use platform::{ExitCode, Failure, PlatformApi, files, privileges, version};
+use tracing::{debug, info};
+
+use crate::{Inputs, Output, created};
+
+/// Runs the phase as a platform called it.
+pub fn command(invocation: &Invocation) -> Result<(), Failure> {
+    let Some(flags) = exporter::parse(invocation)? else {
+        return Ok(());
+    };
+    let analyzed = files::analyzed::read(&flags.analyzed_path)?;
+    debug!("Ensuring privileges...");
+    let user = flags.user;
+    let dirs = [
+        flags.cache_dir.as_deref(),
+        flags.launch_cache_dir.as_deref(),
+    ];
+    privileges::own(user.uid, user.gid, &dirs)?;
+    privileges::become_user(user.uid, user.gid)?;
+    debug!("Executing command...");
+    let group = files::group::read(&flags.group_path)?;
+    for module in &group.group {
+        platform::api::verify_module("Buildpack", module)?;
+    }
+    let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
+    if has_extended_layers(&flags.extended_dir) && !invocation.api.has_stable_dockerfiles() {
+        let mode = invocation.variables.get(variables::EXPERIMENTAL_MODE);
+        experimental::guard(Feature::Dockerfiles, mode)?;
+    }
+    export(invocation.api, &flags, &group, &analyzed, cache)
+}
+
+/// Exports what is on disk: the way that the exporter and the creator share.
+pub fn export(
+    api: PlatformApi,
+    flags: &Flags,
+    group: &Group,
+    analyzed: &Analyzed,
+    cache: Option<VolumeCache>,
+) -> Result<(), Failure> {
+    let project = files::project_metadata::read(&flags.project_metadata_path)?;
+    let layout_dir = layout_dir(flags)?;
+    let (output, additional) = outputs(flags, layout_dir)?;
+    let (previous, run) = identifiers(analyzed)?;
+    if let Some(previous) = &previous {
+        info!("Reusing layers from image '{}'", previous.path.display());
+    }
+    info!("Using app image: {}", output.layout.path().display());
+    let previous_image = match &previous {
+        Some(previous) => previous.open()?,
+        None => None,
+    };
+    let run_image = run.open()?;
+    let run_toml = files::run::read(api, &flags.run_path, &flags.stack_path)?;
+    let run_image_record = platform::run_image::for_export(api, &run_toml, analyzed, &|| {
+        files::metadata::read(&flags.layers_dir)
+    })?;
+    refuse_extended_layers(api, flags)?;
+    let run_image = run_image.ok_or_else(|| {
+        let path = run.path.display();
+        failed(anyhow!(
+            "get run image top layer SHA: there is no image in {path}"
+        ))
+    })?;
+    let outputs = crate::run(Inputs {
+        api,
+        buildpacks: &group.group,
+        before: &analyzed.metadata,
+        previous_image: previous_image.as_ref(),
+        run_image: &run_image,
+        run_image_reference: format!("{}@{}", run.path.display(), run_image.digest()),
+        run_image_record,
+        project: &project,
+        launcher: &launcher_record(),
+        layers_dir: &flags.layers_dir,
+        app_dir: &flags.app_dir,
+        launcher_path: &flags.launcher_path,
+        launcher_sbom_dir: &flags.launcher_sbom_dir,
+        owner: Owner {
+            uid: flags.user.uid,
+            gid: flags.user.gid,
+        },
+        process_type: flags.process_type.as_deref(),
+        exec_env: &flags.exec_env,
+        created: &created(api, flags),
+        output: &output,
+        additional: &additional,
+        cache,
+    })?;
+    files::report::write(&flags.report_path, &outputs.report)
+        .map_err(|cause| Failure::new(ExitCode::Export, "write export report", cause))
+}
+
+/// Returns the directory of layouts; there is nothing else to export to yet.
+fn layout_dir(flags: &Flags) -> Result<&Path, Failure> {
+    flags.images.layout_dir.as_deref().ok_or_else(|| {
+        let target = if flags.images.daemon { "a daemon" } else { "a registry" };
+        failed(anyhow!(
+            "this lifecycle cannot export to {target} yet; export to an OCI layout with -layout and -layout-dir"
+        ))
+    })
+}
+
+/// Returns where the image goes; names beside the first each get their own path too.
+fn outputs(flags: &Flags, layout_dir: &Path) -> Result<(Output, Vec<Output>), Failure> {
+    let output = |name: &String| {
+        let reference = Reference::parse(name)
+            .map_err(|cause| Failure::new(ExitCode::InvalidArgs, "resolve inputs", cause))?;
+        Ok(Output {
+            layout: Layout::at(reference.layout_path(layout_dir)),
+            ref_name: reference.identifier().to_owned(),
+        })
+    };
+    let additional = flags.additional_names.iter().map(output);
+    let additional = additional.collect::<Result<_, Failure>>()?;
+    Ok((output(&flags.output_image)?, additional))
+}
+
+/// `<path>@<digest>`, as the analyzer writes it for images in layouts (LAY-016).
+#[derive(Debug, PartialEq, Eq)]
+struct Identifier {
+    path: PathBuf,
+    digest: Digest,
+}
+
+/// Returns the identifiers of the previous image, if there is one, and of the run image.
+fn identifiers(analyzed: &Analyzed) -> Result<(Option<Identifier>, Identifier), Failure> {
+    let run = analyzed
+        .run_image
+        .as_ref()
+        .map(|image| image.reference.as_str());
+    let run = Identifier::parse(run.unwrap_or_default())
+        .map_err(|cause| Failure::new(ExitCode::Failed, "parsing run image reference", cause))?;
+    let previous = analyzed
+        .previous_image
+        .as_deref()
+        .filter(|reference| !reference.is_empty());
+    let previous = previous
+        .map(Identifier::parse)
+        .transpose()
+        .map_err(|cause| {
+            Failure::new(ExitCode::Failed, "parsing previous image reference", cause)
+        })?;
+    Ok((previous, run))
+}
+
+impl Identifier {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let describe = || format!("identifier {text} does not have the format '[path]@[digest]'");
+        let (path, digest) = text.split_once('@').with_context(describe)?;
+        Ok(Self {
+            path: path.into(),
+            digest: digest.parse().with_context(describe)?,
+        })
+    }
+
+    /// Opens the image. The digest chooses among several; what replaced it since the analysis is taken as well, as the
+    /// reference does.
+    fn open(&self) -> Result<Option<Image>, Failure> {
+        let layout = Layout::at(&self.path);
+        let exact = Selector {
+            digest: Some(self.digest.clone()),
+            ..Selector::default()
+        };
+        layout
+            .image(&exact)
+            .or_else(|error| {
+                debug!("{error}");
+                layout.image(&Selector::default())
+            })
+            .map_err(|cause| Failure::new(ExitCode::Failed, "create new app image", cause))
+    }
+}
+
+/// Returns whether the extender left layers for the run image.
+fn has_extended_layers(extended_dir: &Path) -> bool {
+    let entries = fs_err::read_dir(extended_dir.join("run"));
+    entries.is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Layers of image extensions would be lost, so nothing is exported (EXP-021).
+fn refuse_extended_layers(api: PlatformApi, flags: &Flags) -> Result<(), Failure> {
+    if !api.has_run_toml() || !has_extended_layers(&flags.extended_dir) {
+        return Ok(());
+    }
+    Err(failed(anyhow!(
+        "this lifecycle cannot add layers of image extensions to an image yet; leave extensions out of the order, or empty {}",
+        flags.extended_dir.join("run").display()
+    )))
+}
+
+fn launcher_record() -> LauncherRecord {
+    LauncherRecord {
+        version: version::VERSION.to_owned(),
+        repository: version::REPOSITORY.to_owned(),
+        commit: version::COMMIT.to_owned(),
+    }
+}
+
+fn created(api: PlatformApi, flags: &Flags) -> String {
+    let epoch = flags.source_date_epoch.as_deref();
+    created::created(epoch.filter(|_| api.has_source_date_epoch()))
+}
+
+fn failed(cause: anyhow::Error) -> Failure {
+    Failure::new(ExitCode::Export, "export", cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::files::analyzed::RunImage;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn identifiers_are_path_and_digest() {
+        let good = format!("/Layout/localhost:5000/App/latest@{DIGEST}");
+        let parsed = Identifier::parse(&good).expect("identifier");
+        assert_eq!(parsed.path, Path::new("/Layout/localhost:5000/App/latest"));
+        assert_eq!(parsed.digest.to_string(), DIGEST);
+        let twice = format!("/a@b/c@{DIGEST}");
+        for bad in ["", "/path", "/path@", "/path@latest", &twice] {
+            let error = Identifier::parse(bad).expect_err(bad).to_string();
+            assert_eq!(
+                error,
+                format!("identifier {bad} does not have the format '[path]@[digest]'")
+            );
+        }
+    }
+
+    #[test]
+    fn a_previous_image_may_be_absent_a_run_image_may_not() {
+        let run_image = RunImage {
+            reference: format!("/run@{DIGEST}"),
+            ..RunImage::default()
+        };
+        let cases = [
+            (None, Some(run_image.clone()), Ok(false)),
+            (Some(""), Some(run_image.clone()), Ok(false)),
+            (
+                Some("app"),
+                Some(run_image.clone()),
+                Err("parsing previous"),
+            ),
+            (
+                Some("/a@sha256:0"),
+                Some(run_image),
+                Err("parsing previous"),
+            ),
+            (None, Some(RunImage::default()), Err("parsing run")),
+            (None, None, Err("parsing run")),
+        ];
+        for (previous_image, run_image, expected) in cases {
+            let analyzed = Analyzed {
+                previous_image: previous_image.map(str::to_owned),
+                run_image,
+                ..Analyzed::default()
+            };
+            match (identifiers(&analyzed), expected) {
+                (Ok((previous, _)), Ok(expected)) => assert_eq!(previous.is_some(), expected),
+                (Err(failure), Err(expected)) => {
+                    assert_eq!(failure.code, ExitCode::Failed);
+                    assert!(failure.error.to_string().contains(expected));
+                }
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! SBOMs: those of lifecycle and launcher are copied among the buildpacks' own, and the directory of those
+//! for launch becomes a layer (EXP-018 to EXP-020).
+
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use buildpack::sbom::EXTENSIONS;
+
+/// Where the lifecycle's own SBOMs are, and where the launcher's are unless `-launcher-sbom` says otherwise.
+pub(crate) const DEFAULT_DIR: &str = "/cnb/lifecycle";
+
+/// Copies the SBOMs of lifecycle and launcher into `<layers>/sbom`.
+pub(crate) fn copy_own(layers_dir: &Path, launcher_sbom_dir: &Path) -> anyhow::Result<()> {
+    let for_build = layers_dir.join("sbom/build/buildpacksio_lifecycle");
+    let for_launch = layers_dir.join("sbom/launch/buildpacksio_lifecycle/launcher");
+    let default_dir = Path::new(DEFAULT_DIR);
+    copy_known("lifecycle", default_dir, &for_build)?;
+    if launcher_sbom_dir.as_os_str().is_empty() || launcher_sbom_dir == default_dir {
+        copy_known("launcher", default_dir, &for_launch)
+    } else {
+        copy_all(launcher_sbom_dir, &for_launch)
+    }
+}
+
+/// Returns `<layers>/sbom/<kind>` if it is there.
+pub(crate) fn directory(layers_dir: &Path, kind: &str) -> anyhow::Result<Option<PathBuf>> {
+    let dir = layers_dir.join("sbom").join(kind);
+    match fs_err::read_dir(&dir) {
+        Ok(_) => {
+            tracing::debug!("Found SBOM of type {kind} for at {}", dir.display());
+            Ok(Some(dir))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies `<component>.sbom.<format>.json` of each format; a missing one is only worth a warning.
+fn copy_known(component: &str, from: &Path, to: &Path) -> anyhow::Result<()> {
+    for extension in EXTENSIONS {
+        let name = format!("{component}.{extension}");
+        let source = from.join(&name);
+        match fs_err::metadata(&source) {
+            Ok(_) => {
+                let target = to.join(extension);
+                tracing::debug!("Copying SBOM {name} to {}", target.display());
+                fs_err::create_dir_all(to)?;
+                copy(&source, &target)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!("Did not find SBOM {name} in {}", from.display());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Copies every file of `from`, not of directories in it, whose name ends as an SBOM's does.
+fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let listed = fs_err::read_dir(from).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = listed.inspect_err(|_| {
+        tracing::warn!("Failed to list contents of directory {}", from.display());
+    })?;
+    fs_err::create_dir_all(to)?;
+    for entry in entries {
+        let name = entry.file_name();
+        let is_sbom = EXTENSIONS
+            .iter()
+            .any(|extension| name.as_bytes().ends_with(extension.as_bytes()));
+        if is_sbom && !entry.file_type()?.is_dir() {
+            let (source, target) = (entry.path(), to.join(&name));
+            copy(&source, &target).with_context(|| {
+                format!(
+                    "failed to copy SBOM {} to {}",
+                    source.display(),
+                    target.display()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file without its mode, which `fs::copy` would keep (EXP-052).
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    let mut input = fs_err::File::open(source)?;
+    let mut output = fs_err::File::create(target)?;
+    io::copy(&mut input, &mut output)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn files_of_a_launcher_sbom_dir_are_copied_under_their_names() {
+        let temporary = tempfile::tempdir().expect("temporary directory");
+        let from = temporary.path().join("from");
+        fs_err::create_dir_all(from.join("dir.sbom.cdx.json")).expect("directory");
+        for name in [
+            "launcher.sbom.cdx.json",
+            "x.sbom.spdx.json",
+            "sbom.syft.json",
+            "sbom.xml",
+        ] {
+            fs_err::write(from.join(name), name).expect("file");
+        }
+        let odd_mode = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(from.join("sbom.syft.json"), odd_mode).expect("mode");
+        let layers = temporary.path().join("layers");
+        copy_own(&layers, &from).expect("copied");
+
+        let to = layers.join("sbom/launch/buildpacksio_lifecycle/launcher");
+        let mut names: Vec<_> = fs_err::read_dir(&to)
+            .expect("listed")
+            .map(|entry| {
+                entry
+                    .expect("entry")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "launcher.sbom.cdx.json",
+                "sbom.syft.json",
+                "x.sbom.spdx.json"
+            ]
+        );
+        let mode = |path: &Path| {
+            fs_err::metadata(path)
+                .expect("metadata")
+                .permissions()
+                .mode()
+        };
+        assert_eq!(
+            mode(&to.join("sbom.syft.json")),
+            mode(&to.join("x.sbom.spdx.json"))
+        );
+        assert_eq!(
+            directory(&layers, "launch").expect("looked"),
+            Some(layers.join("sbom/launch"))
+        );
+        assert_eq!(directory(&layers, "cache").expect("looked"), None);
+    }
+
+    #[test]
+    fn known_files_are_renamed_and_missing_ones_passed_over() {
+        let temporary = tempfile::tempdir().expect("temporary directory");
+        let (from, to) = (temporary.path().join("from"), temporary.path().join("to"));
+        fs_err::create_dir(&from).expect("directory");
+        fs_err::write(from.join("launcher.sbom.spdx.json"), "{}").expect("file");
+        copy_known("launcher", &from, &to).expect("copied");
+        assert!(to.join("sbom.spdx.json").is_file());
+        assert!(!to.join("sbom.cdx.json").exists());
+        copy_known("lifecycle", &from, &temporary.path().join("none")).expect("nothing to copy");
+        assert!(!temporary.path().join("none").exists());
+    }
+
+    #[test]
+    fn an_unlistable_directory_is_an_error() {
+        let temporary = tempfile::tempdir().expect("temporary directory");
+        assert!(copy_own(temporary.path(), &temporary.path().join("absent")).is_err());
+    }
+}
