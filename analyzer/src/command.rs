@@ -1,6 +1,7 @@
 //! From flags to `analyzed.toml` (ANA-001 to ANA-013, ANA-024).
 
 use platform::entry::Invocation;
+use platform::files::Analyzed;
 use platform::inputs::analyzer::{self, Inputs as Flags};
 use platform::{Failure, files, privileges};
 use tracing::debug;
@@ -22,10 +23,12 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     privileges::own(user.uid, user.gid, &dirs)?;
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
-    analyze(invocation, &flags)
+    analyze(invocation, &flags)?;
+    Ok(())
 }
 
-fn analyze(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
+/// Analyzes and writes `analyzed.toml`: the way that the analyzer and the creator share.
+pub fn analyze(invocation: &Invocation, flags: &Flags) -> Result<Analyzed, Failure> {
     let images = Images::find(&flags.images, &flags.previous_image, &flags.run_image)?;
     let analyzed = crate::run(Inputs {
         api: invocation.api,
@@ -34,5 +37,5 @@ fn analyze(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
         skip_layers: flags.skip_layers,
     })?;
     files::analyzed::write(&flags.analyzed_path, &analyzed)?;
-    Ok(())
+    Ok(analyzed)
 }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use buildpack::descriptor::Modules;
 use buildpack::env::BuildEnv;
+use buildpack::group::Group;
+use buildpack::plan::Plan;
 use platform::entry::Invocation;
+use platform::files::Analyzed;
 use platform::inputs::builder::{self, Inputs as Flags};
 use platform::{ExitCode, Failure, files};
 use tracing::debug;
@@ -25,15 +28,22 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         ));
     }
     debug!("Executing command...");
-    build(invocation, &flags)
-}
-
-fn build(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
     let group = files::group::read(&flags.group_path)?;
     let plan = files::plan::read(&flags.plan_path)?;
     let analyzed = files::analyzed::read(&flags.analyzed_path).map_err(|failure| {
         Failure::new(ExitCode::Failed, "reading analyzed.toml", failure.error)
     })?;
+    build(invocation, &flags, &group, &plan, &analyzed)
+}
+
+/// Builds and writes `metadata.toml`: the way that the builder and the creator share.
+pub fn build(
+    invocation: &Invocation,
+    flags: &Flags,
+    group: &Group,
+    plan: &Plan,
+    analyzed: &Analyzed,
+) -> Result<(), Failure> {
     // Composite buildpacks are resolved by now and extensions do not build: no other folder is looked at.
     let modules = Modules {
         buildpacks: flags.buildpacks_dir.clone(),
@@ -46,8 +56,8 @@ fn build(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
     let env = BuildEnv::from_outer(outer);
     let inputs = Inputs {
         api: invocation.api,
-        group: &group,
-        plan: &plan,
+        group,
+        plan,
         modules: &modules,
         app_dir: &flags.app_dir,
         layers_dir: &flags.layers_dir,

@@ -6,12 +6,12 @@ use buildpack::descriptor::Modules;
 use buildpack::env::BuildEnv;
 use platform::entry::Invocation;
 use platform::experimental::{self, Feature};
-use platform::files::{self, System};
+use platform::files::{self, Analyzed, System};
 use platform::inputs::detector::{self, Inputs as Flags};
 use platform::{ExitCode, Failure};
 use tracing::debug;
 
-use crate::{Detector, Inputs};
+use crate::{Detector, Inputs, Outputs};
 
 /// Runs the phase as a platform called it.
 pub fn command(invocation: &Invocation) -> Result<(), Failure> {
@@ -27,13 +27,30 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         ));
     }
     debug!("Executing command...");
-    detect(invocation, &flags)
-}
-
-fn detect(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
-    let set_up = |cause| Failure::new(ExitCode::Failed, "initialize detector", cause);
     let analyzed =
         files::analyzed::read(&flags.analyzed_path).map_err(|failure| set_up(failure.error))?;
+    let found = detect(invocation, &flags, &analyzed)?;
+    if found.group.group_extensions.is_empty() {
+        return Ok(());
+    }
+    let cause = anyhow::anyhow!(
+        "the detected group contains image extensions, and this lifecycle cannot generate Dockerfiles yet; \
+         leave order-extensions out of {}",
+        flags.order_path.display()
+    );
+    Err(Failure::new(ExitCode::Generate, "build", cause))
+}
+
+fn set_up(cause: anyhow::Error) -> Failure {
+    Failure::new(ExitCode::Failed, "initialize detector", cause)
+}
+
+/// Detects and writes `group.toml` and `plan.toml`: the way that the detector and the creator share.
+pub fn detect(
+    invocation: &Invocation,
+    flags: &Flags,
+    analyzed: &Analyzed,
+) -> Result<Outputs, Failure> {
     let order = files::order::read(&flags.order_path)
         .map_err(|cause| set_up(cause.context("reading order")))?;
     let system = if invocation.api.has_system_buildpacks() {
@@ -75,13 +92,5 @@ fn detect(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
     let found = detector.detect()?;
     files::group::write(&flags.group_path, &found.group)?;
     files::plan::write(&flags.plan_path, &found.plan)?;
-    if found.group.group_extensions.is_empty() {
-        return Ok(());
-    }
-    let cause = anyhow::anyhow!(
-        "the detected group contains image extensions, and this lifecycle cannot generate Dockerfiles yet; \
-         leave order-extensions out of {}",
-        flags.order_path.display()
-    );
-    Err(Failure::new(ExitCode::Generate, "build", cause))
+    Ok(found)
 }
