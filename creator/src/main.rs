@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The program `creator`.
+
+fn main() -> std::process::ExitCode {
+    platform::entry::main("creator", creator::command::command)
+}

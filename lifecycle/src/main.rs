@@ -1,2 +1,30 @@
-//! x
-fn main() {}
+//! The multi-call binary of a lifecycle image: `ln -s lifecycle analyzer` (COM-009, COM-010).
+
+use platform::entry::{self, Command, Invocation};
+use platform::{ExitCode, Failure};
+
+/// Program, subcommand, phase: in the order that the reference lists them in.
+const PHASES: &[(&str, &str, Command)] = &[
+    ("detector", "detect", detector::command::command),
+    ("analyzer", "analyze", analyzer::command::command),
+    ("restorer", "restore", restorer::command::command),
+    ("builder", "build", builder::command::command),
+    ("exporter", "export", exporter::command::command),
+    ("rebaser", "rebase", rebase),
+    ("creator", "create", creator::command::command),
+    ("extender", "extend", extend),
+];
+
+fn main() -> std::process::ExitCode {
+    entry::multicall(PHASES)
+}
+
+fn rebase(_: &Invocation) -> Result<(), Failure> {
+    let cause = anyhow::anyhow!("this lifecycle cannot rebase images yet");
+    Err(Failure::new(ExitCode::Rebase, "rebase", cause))
+}
+
+fn extend(_: &Invocation) -> Result<(), Failure> {
+    let cause = anyhow::anyhow!("this lifecycle cannot extend images yet");
+    Err(Failure::new(ExitCode::Extend, "extend", cause))
+}

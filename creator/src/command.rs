@@ -1,0 +1,100 @@
+//! From flags to an image, through all phases (CRE-001 to CRE-013).
+
+use buildpack::group::Group;
+use cache::VolumeCache;
+use platform::entry::Invocation;
+use platform::files::Analyzed;
+use platform::inputs::Variables;
+use platform::inputs::creator::{self, Inputs as Flags};
+use platform::{ExitCode, Failure, log, privileges};
+use tracing::debug;
+
+use crate::flags;
+
+/// Runs all phases as a platform called them.
+pub fn command(invocation: &Invocation) -> Result<(), Failure> {
+    let Some(flags) = creator::parse(invocation)? else {
+        return Ok(());
+    };
+    debug!("Ensuring privileges...");
+    let invocation = become_user(invocation, &flags)?;
+    debug!("Executing command...");
+    create(&invocation, &flags)
+}
+
+/// Becomes the one user of all phases, and returns the invocation with that user's variables (COM-043).
+fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Failure> {
+    let user = flags.user;
+    let dirs = [
+        flags.cache_dir.as_deref(),
+        flags.launch_cache_dir.as_deref(),
+        Some(flags.layers_dir.as_path()),
+    ];
+    privileges::own(user.uid, user.gid, &dirs)?;
+    privileges::become_user(user.uid, user.gid)?;
+    let (home, name) = privileges::home_of(user.uid)?;
+    let outer = invocation.variables.iter();
+    let outer = outer.map(|(name, value)| (name.clone(), value.clone()));
+    let own = [
+        ("HOME".into(), home.into_os_string()),
+        ("USER".into(), name.into()),
+    ];
+    Ok(Invocation {
+        variables: Variables::from_pairs(outer.chain(own)),
+        ..invocation.clone()
+    })
+}
+
+fn create(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
+    let api = invocation.api;
+    let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
+
+    log::header("ANALYZING");
+    let analyzed = analyzer::command::analyze(invocation, &flags::of_analyzer(flags))?;
+
+    log::header("DETECTING");
+    let found = detector::command::detect(invocation, &flags::of_detector(flags), &analyzed)?;
+    refuse_extensions(&found.group)?;
+
+    // Below 0.10 a platform that skips restoring gets no store.toml either (CRE-008, CRE-009).
+    if !flags.skip_restore || api.restores_store_when_skipping() {
+        log::header("RESTORING");
+        restore(invocation, flags, &analyzed, &found.group, cache.as_ref())?;
+    }
+
+    log::header("BUILDING");
+    let builder = flags::of_builder(flags);
+    builder::command::build(invocation, &builder, &found.group, &found.plan, &analyzed)?;
+
+    log::header("EXPORTING");
+    let exporter = flags::of_exporter(flags);
+    exporter::command::export(api, &exporter, &found.group, &analyzed, cache)
+}
+
+/// `group.toml` and `plan.toml` are written by then (CRE-007).
+fn refuse_extensions(group: &Group) -> Result<(), Failure> {
+    if group.group_extensions.is_empty() {
+        return Ok(());
+    }
+    let cause =
+        anyhow::anyhow!("detected order contains extensions which is not supported by the creator");
+    Err(Failure::new(ExitCode::Detect, "detect", cause))
+}
+
+/// Restores layers; what the restorer does for images is the creator's already (CRE-010).
+fn restore(
+    invocation: &Invocation,
+    flags: &Flags,
+    analyzed: &Analyzed,
+    group: &Group,
+    cache: Option<&VolumeCache>,
+) -> Result<(), Failure> {
+    restorer::run(restorer::Inputs {
+        api: invocation.api,
+        buildpacks: &group.group,
+        layers_dir: &flags.layers_dir,
+        previous: &analyzed.metadata,
+        cache,
+        skip_layers: flags.skip_restore,
+    })
+}
