@@ -8,6 +8,7 @@ use buildpack::build::SbomFile;
 use buildpack::group::escape_id;
 use buildpack::sbom::BomEntry;
 use fs_err as fs;
+use platform::files::value;
 use serde::Serialize;
 
 /// Removes what the last build collected.
@@ -41,7 +42,7 @@ pub(crate) fn copy(layers_dir: &Path, sboms: &[SbomFile]) -> anyhow::Result<()> 
 struct LegacyEntry<'a> {
     name: &'a str,
     /// Null where the buildpack gave none.
-    metadata: Option<&'a toml::Table>,
+    metadata: Option<serde_json::Value>,
     buildpack: LegacyBuildpack<'a>,
 }
 
@@ -53,7 +54,7 @@ struct LegacyBuildpack<'a> {
 
 /// Writes `<layers>/sbom/<kind>/sbom.legacy.json`: `null` where there is no entry.
 pub(crate) fn write_legacy(layers_dir: &Path, kind: &str, bom: &[BomEntry]) -> anyhow::Result<()> {
-    let entries: Vec<_> = bom.iter().map(legacy).collect();
+    let entries: Vec<_> = bom.iter().map(legacy).collect::<Result<_, _>>()?;
     let entries = (!entries.is_empty()).then_some(entries);
     let mut json =
         layout::json::to_string(&entries).with_context(|| format!("encoding {kind} bom"))?;
@@ -64,16 +65,21 @@ pub(crate) fn write_legacy(layers_dir: &Path, kind: &str, bom: &[BomEntry]) -> a
     Ok(())
 }
 
-fn legacy(entry: &BomEntry) -> LegacyEntry<'_> {
+fn legacy(entry: &BomEntry) -> Result<LegacyEntry<'_>, value::Error> {
     let buildpack = LegacyBuildpack {
         id: &entry.buildpack.id,
         version: &entry.buildpack.version,
     };
-    LegacyEntry {
+    let metadata = entry
+        .metadata
+        .as_ref()
+        .map(value::table_to_json)
+        .transpose()?;
+    Ok(LegacyEntry {
         name: &entry.name,
-        metadata: entry.metadata.as_ref(),
+        metadata,
         buildpack,
-    }
+    })
 }
 
 #[cfg(test)]

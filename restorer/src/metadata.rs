@@ -8,6 +8,7 @@ use buildpack::layer::BuildpackLayer;
 use buildpack::store;
 use cache::CacheMetadata;
 use platform::files::analyzed::LayerRecord;
+use platform::files::value;
 use tracing::{debug, info};
 
 use crate::Inputs;
@@ -22,7 +23,7 @@ pub(crate) fn restore_stores(inputs: &Inputs<'_>) -> anyhow::Result<()> {
         let Some(metadata) = record.and_then(|record| record.store.as_ref()) else {
             continue;
         };
-        let metadata = match to_toml(metadata) {
+        let metadata = match value::from_json(metadata) {
             Some(toml::Value::Table(table)) => table,
             _ => toml::Table::new(),
         };
@@ -112,7 +113,7 @@ fn comes_from_cache(
 fn write(inputs: &Inputs<'_>, id: &str, name: &str, record: &LayerRecord) -> anyhow::Result<()> {
     let layer = layer(inputs, id, name)
         .with_context(|| format!("restoring metadata for \"{id}:{name}\""))?;
-    layer.write_restored_metadata(to_toml(&record.data).as_ref())?;
+    layer.write_restored_metadata(value::from_json(&record.data).as_ref())?;
     Ok(())
 }
 
@@ -126,27 +127,6 @@ fn layer(inputs: &Inputs<'_>, id: &str, name: &str) -> anyhow::Result<BuildpackL
         buildpack_id: id.to_owned(),
         name: name.to_owned(),
         path: inputs.layers_dir.join(escape_id(id)).join(name),
-    })
-}
-
-/// Returns a JSON value as TOML, integers as integers; nulls, which TOML lacks, are left out.
-fn to_toml(value: &serde_json::Value) -> Option<toml::Value> {
-    use serde_json::Value;
-    Some(match value {
-        Value::Null => return None,
-        Value::Bool(flag) => toml::Value::Boolean(*flag),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => toml::Value::Integer(integer),
-            None => toml::Value::Float(number.as_f64()?),
-        },
-        Value::String(text) => toml::Value::String(text.clone()),
-        Value::Array(values) => toml::Value::Array(values.iter().filter_map(to_toml).collect()),
-        Value::Object(map) => {
-            let entries = map
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), to_toml(value)?)));
-            toml::Value::Table(entries.collect())
-        }
     })
 }
 
@@ -185,15 +165,5 @@ mod tests {
             );
             assert_eq!(comes, expected, "{build} {launch} {cache} {cached:?}");
         }
-    }
-
-    #[test]
-    fn integers_stay_integers() {
-        let json = serde_json::json!({"n": 9_007_199_254_740_993_i64, "f": 1.5, "none": null, "list": [1, null]});
-        let toml = to_toml(&json).unwrap();
-        assert_eq!(toml["n"].as_integer(), Some(9_007_199_254_740_993));
-        assert_eq!(toml["f"].as_float(), Some(1.5));
-        assert!(toml.get("none").is_none());
-        assert_eq!(toml["list"].as_array().map(Vec::len), Some(1));
     }
 }
