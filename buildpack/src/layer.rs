@@ -299,7 +299,10 @@ mod tests {
         }
         fs_err::write(&path, b"a = \"\xff\"").unwrap();
         let error = layer.metadata().unwrap_err().to_string();
-        assert_eq!(error, "toml: line 1: invalid UTF-8 byte: 0xff");
+        assert_eq!(
+            error,
+            "toml: line 1 (last key \"a\"): invalid UTF-8 byte: 0xff"
+        );
     }
 
     #[test]

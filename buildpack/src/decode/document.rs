@@ -24,7 +24,10 @@ impl Document {
     /// Parses a text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let table = DeTable::parse(text).map_err(|e| syntax::error(text, &e))?;
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if let Some(error) = syntax::error(text, &errors) {
+            return Err(error);
+        }
         let mut reader = Reader {
             newlines: text.match_indices('\n').map(|(at, _)| at).collect(),
             lines: Lines::new(),

@@ -19,16 +19,37 @@ pub(super) fn at(line: usize, key: &str, message: &str) -> Error {
 pub(super) fn not_utf8(bytes: &[u8], offset: usize) -> Error {
     let line = bytes.iter().take(offset).filter(|b| **b == b'\n').count() + 1;
     let byte = bytes.get(offset).copied().unwrap_or_default();
-    at(line, "", &format!("invalid UTF-8 byte: 0x{byte:02x}"))
+    let text = std::str::from_utf8(bytes.get(..offset).unwrap_or_default()).unwrap_or_default();
+    let key = Spot::new(text, text.len(), text.len()).nearest_key();
+    at(line, &key, &format!("invalid UTF-8 byte: 0x{byte:02x}"))
 }
 
-/// Translates an error of our parser.
-pub(super) fn error(text: &str, error: &toml::de::Error) -> Error {
-    let span = error.span().unwrap_or_default();
+/// Translates the first of our parser's errors.
+pub(super) fn error(text: &str, errors: &[toml::de::Error]) -> Option<Error> {
+    // Of two at one place, the one inside a string is nearer to the mistake.
+    let rank = |error: &toml::de::Error| {
+        let start = error.span().unwrap_or_default().start;
+        (
+            start,
+            !IN_STRING
+                .iter()
+                .any(|text| error.message().starts_with(text)),
+        )
+    };
+    let first = errors.iter().min_by_key(|error| rank(error))?;
+    let span = first.span().unwrap_or_default();
     let spot = Spot::new(text, span.start.min(text.len()), span.end.min(text.len()));
-    let (line, key, message) = spot.describe(error.message());
-    at(line, &key, &message)
+    let (line, key, message) = spot.describe(first.message());
+    Some(at(line, &key, &message))
 }
+
+/// How our parser begins to tell of a string that goes wrong.
+const IN_STRING: [&str; 4] = [
+    "invalid basic string",
+    "invalid literal string",
+    "invalid multi-line",
+    "missing escaped value",
+];
 
 /// The place of an error in its text.
 #[derive(Clone, Copy, Debug)]
@@ -54,62 +75,117 @@ impl<'a> Spot<'a> {
 
     /// Returns line, last key and message.
     fn describe(&self, message: &str) -> (usize, String, String) {
-        let next = self.after.chars().next();
-        let got = rune(next.unwrap_or('\0'));
-        let here = |text: String| (self.line, String::new(), text);
-        let valued = |text: String| (self.line, self.last_key(), text);
-        // The reference has already read the line's end, unless there is none.
-        let past_end = |text: String| {
-            (
-                self.line + usize::from(next == Some('\n')),
-                String::new(),
-                text,
-            )
-        };
         let problem = message.split(", expected").next().unwrap_or(message);
+        if let Some(control) = self.control_character() {
+            let text = format!("TOML files cannot contain control characters: '0x{control:02x}'");
+            return (self.line, self.nearest_key(), text);
+        }
+        if problem == "duplicate key" {
+            return self.duplicate();
+        }
+        if let Some((line, message)) = self.bad_structure(problem) {
+            return (line, self.header(), message);
+        }
+        let message = self
+            .bad_value(problem)
+            .unwrap_or_else(|| message.to_owned());
+        (self.line, self.last_key(), message)
+    }
+
+    /// Describes what is wrong with a key, a header or the end of a line.
+    fn bad_structure(&self, problem: &str) -> Option<(usize, String)> {
+        let next = self.next();
+        let got = rune(next.unwrap_or('\0'));
+        // The reference has already read the line's end, unless there is none.
+        let past_end = self.line + usize::from(next == Some('\n'));
         match problem {
-            "key with no value" => here(match next {
-                None => "unexpected EOF; expected key separator '='".to_owned(),
-                Some(_) => format!("expected '.' or '=', but got {got} instead"),
-            }),
-            "unquoted keys cannot be empty" | "invalid unquoted key" => here(self.bad_key(next)),
-            "unclosed array table" if self.before.ends_with(']') => past_end(format!(
-                "expected end of table array name delimiter ']', but got {got} instead"
+            "key with no value" | "invalid key-value pair" | "missing table open" => {
+                let text = match next {
+                    None => "unexpected EOF; expected key separator '='".to_owned(),
+                    Some(_) => format!("expected '.' or '=', but got {got} instead"),
+                };
+                Some((self.line, text))
+            }
+            "unquoted keys cannot be empty" | "invalid unquoted key" => {
+                Some((self.line, self.bad_key(next)))
+            }
+            "unclosed array table" if self.before.ends_with(']') => Some((
+                past_end,
+                format!("expected end of table array name delimiter ']', but got {got} instead"),
             )),
-            "unclosed table" | "unclosed array table" => past_end(format!(
-                "expected '.' or ']' to end table name, but got {got} instead"
+            "unclosed table" | "unclosed array table" => Some((
+                past_end,
+                format!("expected '.' or ']' to end table name, but got {got} instead"),
             )),
-            "string values must be quoted" | "invalid boolean" => valued(self.no_value(next)),
+            "unexpected key or value" if !self.before.trim_end().ends_with('=') => Some((
+                self.line,
+                format!(
+                    "expected a top-level item to end with a newline, comment, or EOF, but got {got} instead"
+                ),
+            )),
+            _ => None,
+        }
+    }
+
+    /// Describes what is wrong with a value.
+    fn bad_value(&self, problem: &str) -> Option<String> {
+        let at_end = self.after.trim().is_empty();
+        let next = self.next().filter(|_| !at_end);
+        let text = match problem {
+            "string values must be quoted"
+            | "invalid boolean"
+            | "unexpected key or value"
+            | "extra `=`" => self.no_value(self.next()),
             "invalid basic string" | "invalid literal string"
-                if matches!(next, Some('\n' | '\r')) =>
+                if self.after.starts_with(['\n', '\r']) =>
             {
-                valued("strings cannot contain newlines".to_owned())
+                "strings cannot contain newlines".to_owned()
             }
-            "invalid basic string" if next.is_none() => {
-                valued("unexpected EOF; expected '\"'".to_owned())
+            "invalid basic string" if at_end => r#"unexpected EOF; expected '"'"#.to_owned(),
+            "invalid literal string" if at_end => r#"unexpected EOF; expected "'""#.to_owned(),
+            "invalid multi-line basic string" if at_end => {
+                r#"unexpected EOF; expected '"""'"#.to_owned()
             }
-            "invalid literal string" if next.is_none() => {
-                valued("unexpected EOF; expected \"'\"".to_owned())
+            "invalid multi-line literal string" if at_end => {
+                r#"unexpected EOF; expected "'''""#.to_owned()
             }
-            "unclosed array" => valued(format!(
+            "unclosed array" if at_end && self.before.trim_end().ends_with([',', '[']) => {
+                "unexpected EOF; expected value".to_owned()
+            }
+            "unclosed array" | "missing comma between array elements" => format!(
                 "expected a comma (',') or array terminator (']'), but got {}",
                 or_end_of_file(next)
-            )),
-            "unclosed inline table" => valued(format!(
+            ),
+            "extra comma in array" => "unexpected comma".to_owned(),
+            "unclosed inline table" => format!(
                 "expected a comma or an inline table terminator '}}', but got {} instead",
                 or_end_of_file(next)
-            )),
-            "unexpected key or value" if self.before.trim_end().ends_with('=') => {
-                valued(self.no_value(next))
+            ),
+            "missing escaped value" => {
+                format!(
+                    "invalid escape in string '\\{}'",
+                    self.after.chars().next().unwrap_or('\0')
+                )
             }
-            "unexpected key or value" => (self.line, self.header(), self.not_ended(next)),
-            "duplicate key" => self.duplicate(),
-            "missing escaped value" => valued(format!(
-                "invalid escape in string '\\{}'",
-                next.unwrap_or('\0')
-            )),
-            _ => valued(message.to_owned()),
-        }
+            _ => return None,
+        };
+        Some(text)
+    }
+
+    /// Returns the next character that is no blank.
+    fn next(&self) -> Option<char> {
+        self.after.trim_start_matches([' ', '\t']).chars().next()
+    }
+
+    /// Returns the next character if no TOML file may contain it.
+    fn control_character(&self) -> Option<u32> {
+        let next = self.after.chars().next()?;
+        let is_control = match next {
+            '\t' | '\n' => false,
+            '\r' => !self.after.starts_with("\r\n"),
+            c => c.is_ascii_control(),
+        };
+        is_control.then(|| u32::from(next))
     }
 
     fn bad_key(&self, next: Option<char>) -> String {
@@ -131,21 +207,6 @@ impl<'a> Spot<'a> {
             }
             Some(c) => format!("expected '.' or '=', but got {} instead", rune(c)),
         }
-    }
-
-    /// Describes what follows a finished value or header on its line.
-    fn not_ended(&self, next: Option<char>) -> String {
-        let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        // Where a whole second assignment follows, our parser stops at its sign.
-        let word = self.before.trim_end().rsplit(|c| !is_bare(c)).next();
-        let got = match (next, word.and_then(|w| w.chars().next())) {
-            (Some('='), Some(first)) => first,
-            (next, _) => next.unwrap_or('\0'),
-        };
-        format!(
-            "expected a top-level item to end with a newline, comment, or EOF, but got {} instead",
-            rune(got)
-        )
     }
 
     fn duplicate(&self) -> (usize, String, String) {
@@ -189,9 +250,20 @@ impl<'a> Spot<'a> {
 
     /// Returns the key that is being given a value, below the header that it stands under.
     fn last_key(&self) -> String {
-        match self.current_line().split_once('=') {
-            Some((key, _)) => self.below_header(key.trim()),
-            None => String::new(),
+        let mut lines = self.before.rsplit('\n');
+        // An array may have begun lines ago.
+        let key = lines
+            .by_ref()
+            .take_while(|line| header_name(line).is_none())
+            .find_map(assigned_key);
+        key.map_or_else(|| self.header(), |key| self.below_header(key))
+    }
+
+    /// Returns the key of this line, or the header above it.
+    fn nearest_key(&self) -> String {
+        match assigned_key(self.current_line()) {
+            Some(key) => self.below_header(key),
+            None => self.header(),
         }
     }
 
@@ -218,9 +290,20 @@ impl<'a> Spot<'a> {
 
 /// Returns the name in a line that is a complete header.
 fn header_name(line: &str) -> Option<String> {
-    let inner = line.trim().strip_prefix('[')?;
-    let (name, _) = inner.trim_start_matches('[').split_once(']')?;
+    let line = line.trim();
+    let (name, _) = match line.strip_prefix("[[") {
+        Some(inner) => inner.split_once("]]")?,
+        None => line.strip_prefix('[')?.split_once(']')?,
+    };
     Some(name.trim().to_owned())
+}
+
+/// Returns the key of a line that begins with an assignment.
+fn assigned_key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once('=')?;
+    let key = key.trim();
+    let in_key = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
+    (!key.is_empty() && key.chars().all(in_key)).then_some(key)
 }
 
 fn or_end_of_file(next: Option<char>) -> String {

@@ -90,10 +90,6 @@ const SYNTAX: &[(&str, &str)] = &[
         "line 1 (last key \"a\"): invalid escape in string '\\q'",
     ),
     (
-        "a = 1 b = 2\n",
-        "line 1: expected a top-level item to end with a newline, comment, or EOF, but got 'b' instead",
-    ),
-    (
         "[a] b\n",
         "line 1 (last key \"a\"): expected a top-level item to end with a newline, comment, or EOF, but got 'b' instead",
     ),
@@ -109,6 +105,55 @@ const SYNTAX: &[(&str, &str)] = &[
     (
         "a = 1e999\n",
         "line 1 (last key \"a\"): 1e999 is out of range for float64",
+    ),
+    (
+        "[x]\na\n",
+        "line 2 (last key \"x\"): expected '.' or '=', but got '\\n' instead",
+    ),
+    (
+        "{\"l\":1}\n",
+        "line 1: expected '.' or '=', but got '{' instead",
+    ),
+    (
+        "[a b]\n",
+        "line 1: expected '.' or ']' to end table name, but got 'b' instead",
+    ),
+    (
+        "[x]\na = [1 2]",
+        "line 2 (last key \"x.a\"): expected a comma (',') or array terminator (']'), but got '2'",
+    ),
+    (
+        "a = [\n  \"x\"\n  \"y\",\n]",
+        "line 3 (last key \"a\"): expected a comma (',') or array terminator (']'), but got '\"'",
+    ),
+    (
+        "a = [1,\n",
+        "line 1 (last key \"a\"): unexpected EOF; expected value",
+    ),
+    (
+        "a = [1\n  # one",
+        "line 2 (last key \"a\"): expected a comma (',') or array terminator (']'), but got end of file",
+    ),
+    ("a = [,1]", "line 1 (last key \"a\"): unexpected comma"),
+    (
+        "a = [\"x",
+        "line 1 (last key \"a\"): unexpected EOF; expected '\"'",
+    ),
+    (
+        "a = \"\"\"x",
+        "line 1 (last key \"a\"): unexpected EOF; expected '\"\"\"'",
+    ),
+    (
+        "[x]\na = \"\u{1}\"\n",
+        "line 2 (last key \"x.a\"): TOML files cannot contain control characters: '0x01'",
+    ),
+    (
+        "a = 1\rb = 2",
+        "line 1 (last key \"a\"): TOML files cannot contain control characters: '0x0d'",
+    ),
+    (
+        "a == 1",
+        "line 1 (last key \"a\"): expected value but found '=' instead",
     ),
 ];
 
@@ -268,7 +313,10 @@ fn what_is_no_table_leaves_a_free_form_one_empty() {
 #[test]
 fn bytes_that_are_no_text_are_refused_with_their_line() {
     let error = Document::parse_bytes(b"a = 1\nb = \"\xff\"").unwrap_err();
-    assert_eq!(error.to_string(), "toml: line 2: invalid UTF-8 byte: 0xff");
+    assert_eq!(
+        error.to_string(),
+        "toml: line 2 (last key \"b\"): invalid UTF-8 byte: 0xff"
+    );
 }
 
 #[test]
