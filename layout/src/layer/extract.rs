@@ -183,7 +183,6 @@ impl Unpacking {
 fn unsupported(entry: &mut TarEntry<'_, '_>) -> io::Result<Option<&'static str>> {
     let kind = match entry.header().entry_type() {
         EntryType::Block | EntryType::Char => Some("a device"),
-        EntryType::GNUSparse => Some("a sparse file"),
         EntryType::Directory
         | EntryType::Fifo
         | EntryType::Link

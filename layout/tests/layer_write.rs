@@ -1,0 +1,279 @@
+//! Layers as blobs: what other readers see, the same bytes on any number of threads, errors from every end.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper fails the test"
+)]
+
+use std::ffi::OsString;
+use std::io::{self, Cursor, Read as _, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use flate2::read::MultiGzDecoder;
+use layout::digest::sha256;
+use layout::layer::{self, Entry, EntryKind, Error, Layer, WriteOptions, Written};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// A few members of bytes that compress a little, in files whose ends are on no border.
+fn big_tree() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let mut state = 1_u32;
+    for number in 0..7 {
+        let contents: Vec<u8> = (0..700_001 + number)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 27) as u8
+            })
+            .collect();
+        fs_err::write(dir.path().join(format!("file-{number}")), contents).unwrap();
+    }
+    dir
+}
+
+fn blob(layer: &Layer, level: u8, threads: usize) -> (Vec<u8>, Written) {
+    let mut blob = Vec::new();
+    let threads = NonZeroUsize::new(threads);
+    let options = WriteOptions { level, threads };
+    let written = layer::write_blob(layer, &mut blob, &options, None).unwrap();
+    (blob, written)
+}
+
+fn tar_of(layer: &Layer) -> Vec<u8> {
+    let mut tar = Vec::new();
+    layer.write_tar(&mut tar).unwrap();
+    tar
+}
+
+#[test]
+fn a_blob_unpacks_to_the_tar_and_is_what_its_descriptor_says() {
+    let dir = big_tree();
+    let layer = Layer::of_directory(dir.path(), None).unwrap();
+    let tar = tar_of(&layer);
+    for level in [1, 6, 12] {
+        let (blob, written) = blob(&layer, level, 2);
+        let mut unpacked = Vec::new();
+        MultiGzDecoder::new(&blob[..])
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert!(unpacked == tar, "level {level}");
+        assert_eq!(written.diff_id.0, sha256(&tar));
+        assert_eq!(written.descriptor.digest, sha256(&blob));
+        assert_eq!(written.descriptor.size, blob.len() as u64);
+        assert_eq!(
+            written.descriptor.media_type.to_string(),
+            "application/vnd.oci.image.layer.v1.tar+gzip"
+        );
+        assert!(blob.len() < tar.len());
+    }
+    assert_eq!(layer.diff_id().unwrap().0, sha256(&tar));
+}
+
+#[test]
+fn bytes_do_not_depend_on_the_number_of_threads() {
+    let dir = big_tree();
+    let layer = Layer::of_directory(dir.path(), None).unwrap();
+    let (first, _) = blob(&layer, 1, 1);
+    for threads in 2..=5 {
+        assert!(blob(&layer, 1, threads).0 == first, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_member_says_nothing_but_how_it_was_compressed() {
+    // RFC 1952: deflate, no flags, no time, fastest, unknown system.
+    let (blob, _) = blob(&Layer::default(), WriteOptions::default().level, 1);
+    assert_eq!(blob[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff]);
+}
+
+#[test]
+fn the_tee_gets_the_tar() {
+    let dir = big_tree();
+    let layer = Layer::of_directory(dir.path(), None).unwrap();
+    let tar = tar_of(&layer);
+    let (mut tee, mut blob) = (Vec::new(), Vec::new());
+    let written = layer::write_blob(&layer, &mut blob, &WriteOptions::default(), Some(&mut tee));
+    assert!(tee == tar);
+    let mut tee = Vec::new();
+    let diff_id = layer::diff_id_with_tee(&layer, Some(&mut tee)).unwrap();
+    assert!(tee == tar);
+    assert_eq!(diff_id, written.unwrap().diff_id);
+}
+
+/// Takes so many bytes and no more.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .checked_sub(bytes.len())
+            .ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_error_anywhere_ends_all_threads_and_comes_back() {
+    let dir = big_tree();
+    let options = WriteOptions::default();
+    let layer = Layer::of_directory(dir.path(), None).unwrap();
+    for room in [0, 1_500_000] {
+        let error = layer::write_blob(&layer, &mut Full(room), &options, None).unwrap_err();
+        assert!(matches!(error, Error::Io(_)), "{error}");
+
+        let tee: Option<&mut (dyn Write + Send)> = Some(&mut Full(room));
+        let error = layer::write_blob(&layer, &mut Vec::new(), &options, tee).unwrap_err();
+        assert!(matches!(error, Error::Tee(_)), "{error}");
+        let tee: Option<&mut (dyn Write + Send)> = Some(&mut Full(room));
+        let error = layer::diff_id_with_tee(&layer, tee).unwrap_err();
+        assert!(matches!(error, Error::Tee(_)), "{error}");
+    }
+    for level in [0, 13] {
+        let options = WriteOptions { level, ..options };
+        let error = layer::write_blob(&layer, &mut Vec::new(), &options, None).unwrap_err();
+        assert!(matches!(error, Error::Level(_)), "{level}: {error}");
+    }
+    // Files that changed since they were walked: the first, and the last.
+    for file in ["file-6", "file-0"] {
+        fs_err::write(dir.path().join(file), "shorter").unwrap();
+        let error = layer::write_blob(&layer, &mut Vec::new(), &options, None).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+        assert!(error.to_string().contains(file), "{error}");
+        assert!(layer.diff_id().is_err());
+    }
+    fs_err::remove_file(dir.path().join("file-0")).unwrap();
+    let error = layer::write_blob(&layer, &mut Vec::new(), &options, None).unwrap_err();
+    assert!(error.to_string().contains("file-0"), "{error}");
+}
+
+#[test]
+fn the_order_on_disk_does_not_matter() {
+    let names = ["a", "a-b", "a.c", "B", "aa", "zz", "é", "日"];
+    let make = |names: &mut dyn Iterator<Item = &&str>| {
+        let dir = TempDir::new().unwrap();
+        for name in names {
+            fs_err::write(dir.path().join(name), name).unwrap();
+        }
+        let mut entries = layer::walk(dir.path(), None).unwrap();
+        for entry in &mut entries {
+            entry.name = Path::new("/x").join(entry.name.strip_prefix(dir.path()).unwrap());
+        }
+        tar_of(&Layer { entries })
+    };
+    assert!(make(&mut names.iter()) == make(&mut names.iter().rev()));
+}
+
+/// What a reader says of an entry: name, kind as a byte of USTAR, mode, ids, link, size.
+type Seen = (Vec<u8>, u8, u32, (u64, u64), Vec<u8>, u64);
+
+fn seen_by_tar_crate(tar: &[u8]) -> Vec<Seen> {
+    let mut archive = tar::Archive::new(Cursor::new(tar));
+    let entries = archive.entries().unwrap().map(Result::unwrap);
+    entries
+        .map(|entry| {
+            let header = entry.header();
+            (
+                entry.path_bytes().into_owned(),
+                header.entry_type().as_byte(),
+                header.mode().unwrap(),
+                (header.uid().unwrap(), header.gid().unwrap()),
+                entry.link_name_bytes().unwrap_or_default().into_owned(),
+                entry.size(),
+            )
+        })
+        .collect()
+}
+
+fn expected(entry: &Entry) -> Seen {
+    let (kind, link, size) = match &entry.kind {
+        EntryKind::File { size, .. } => (b'0', Vec::new(), *size),
+        EntryKind::Symlink { target } => (b'2', target.as_os_str().as_bytes().to_vec(), 0),
+        EntryKind::CharDevice { .. } => (b'3', Vec::new(), 0),
+        EntryKind::BlockDevice { .. } => (b'4', Vec::new(), 0),
+        EntryKind::Directory => (b'5', Vec::new(), 0),
+        EntryKind::Fifo => (b'6', Vec::new(), 0),
+    };
+    let name = entry.name.as_os_str().as_bytes().to_vec();
+    let ids = (entry.uid.into(), entry.gid.into());
+    (name, kind, entry.mode, ids, link, size)
+}
+
+fn names_seen_by_gnu_tar(tar: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("tar")
+        .args(["-tPf", "-", "--quoting-style=literal", "--show-transformed"])
+        .args(["--transform", "s,/*$,,"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(tar).unwrap());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    })
+}
+
+prop_compose! {
+    fn path(max: usize)(bytes in prop::collection::vec(component(), 1..max)) -> PathBuf {
+        let joined = bytes.iter().flat_map(|name| [b"/", &name[..]].concat()).collect();
+        PathBuf::from(OsString::from_vec(joined))
+    }
+}
+
+fn component() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[a-z]{1,8}".prop_map(String::into_bytes),
+        "[a-z ._=-]{1,110}".prop_map(String::into_bytes),
+        "[a-zé日]{1,60}".prop_map(String::into_bytes),
+        prop::collection::vec(prop_oneof![1_u8..10, 11_u8..47, 48_u8..=255], 1..60),
+    ]
+    .prop_filter("no plain name", |name| name != b"." && name != b"..")
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let kind = prop_oneof![
+        Just(EntryKind::Directory),
+        Just(EntryKind::Fifo),
+        Just(EntryKind::CharDevice { major: 1, minor: 3 }),
+        Just(EntryKind::File {
+            source: PathBuf::from("/dev/null"),
+            size: 0
+        }),
+        path(4).prop_map(|target| EntryKind::Symlink { target }),
+    ];
+    let id = || prop_oneof![0..2000_u32, 0..2_097_152_u32];
+    (path(6), 0..0o10_000_u32, id(), id(), kind).prop_map(|(name, mode, uid, gid, kind)| Entry {
+        name,
+        mode,
+        uid,
+        gid,
+        kind,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn other_readers_see_what_was_written(entries in prop::collection::vec(entry(), 0..20)) {
+        let layer = Layer { entries };
+        let tar = tar_of(&layer);
+        let written: Vec<_> = layer.entries.iter().map(expected).collect();
+        prop_assert_eq!(seen_by_tar_crate(&tar), written);
+        let names: Vec<_> = layer
+            .entries
+            .iter()
+            .flat_map(|entry| [entry.name.as_os_str().as_bytes(), b"\n"].concat())
+            .collect();
+        prop_assert_eq!(names_seen_by_gnu_tar(&tar), names);
+    }
+}
