@@ -76,7 +76,11 @@ impl<'a> Spot<'a> {
     /// Returns line, last key and message.
     fn describe(&self, message: &str) -> (usize, String, String) {
         let problem = message.split(", expected").next().unwrap_or(message);
-        if let Some(control) = self.control_character() {
+        let lone_return = problem == "carriage return must be followed by newline";
+        let control = lone_return
+            .then_some(0xd)
+            .or_else(|| self.control_character());
+        if let Some(control) = control {
             let text = format!("TOML files cannot contain control characters: '0x{control:02x}'");
             return (self.line, self.nearest_key(), text);
         }
