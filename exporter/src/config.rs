@@ -11,18 +11,6 @@ use platform::files::BuildMetadata;
 
 use crate::launcher::{LAUNCHER_PATH, LIFECYCLE_DIR, PROCESS_DIR, process_path};
 
-/// Returns the run image's history as far as it belongs to layers: one entry each, or blank ones if the numbers differ (EXP-065).
-pub(crate) fn base_history(base: &ImageConfig) -> Vec<History> {
-    let count = base.diff_ids.len();
-    let of_layers = base.history.iter().filter(|entry| !entry.empty_layer);
-    let kept: Vec<History> = of_layers.cloned().collect();
-    if kept.len() == count {
-        kept
-    } else {
-        vec![History::default(); count]
-    }
-}
-
 /// Dates the image and every history entry; below 0.12 nothing but the date is left of an entry (EXP-066).
 pub(crate) fn set_created(config: &mut ImageConfig, api: PlatformApi, created: &str) {
     config.created = Some(created.to_owned());
@@ -115,11 +103,10 @@ mod tests {
         PlatformApi::negotiate(Some(text)).expect("supported")
     }
 
-    fn history(created_by: &str, empty_layer: bool) -> History {
+    fn history(created_by: &str) -> History {
         History {
             created_by: created_by.to_owned(),
             comment: "kept".to_owned(),
-            empty_layer,
             ..History::default()
         }
     }
@@ -133,23 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn history_of_the_base_is_kept_where_it_fits_its_layers() {
-        let entries = vec![history("a", false), history("b", true), history("c", false)];
-        let kept = base_history(&with_layers(2, entries.clone()));
-        assert_eq!(kept, [history("a", false), history("c", false)]);
-        assert_eq!(
-            base_history(&with_layers(3, entries)),
-            vec![History::default(); 3]
-        );
-        assert_eq!(
-            base_history(&with_layers(1, Vec::new())),
-            vec![History::default(); 1]
-        );
-    }
-
-    #[test]
     fn history_loses_its_texts_below_0_12() {
-        let mut new = with_layers(1, vec![history("a", false)]);
+        let mut new = with_layers(1, vec![history("a")]);
         let mut old = new.clone();
         set_created(&mut new, api("0.12"), "then");
         set_created(&mut old, api("0.11"), "then");
@@ -158,7 +130,7 @@ mod tests {
             created: Some("then".to_owned()),
             ..entry
         };
-        assert_eq!(new.history, [dated(history("a", false))]);
+        assert_eq!(new.history, [dated(history("a"))]);
         assert_eq!(old.history, [dated(History::default())]);
     }
 

@@ -147,25 +147,17 @@ fn export(
     // Older readers look for the run image here.
     record.stack = Some(inputs.run_image_record.clone());
 
-    let mut editor = ImageEditor::from_base(inputs.run_image);
-    editor.config_mut().history = config::base_history(inputs.run_image.config());
     let mut image = AppImage::new(
-        editor,
+        ImageEditor::from_base(inputs.run_image),
         inputs.output.layout.update()?,
         inputs.previous_image,
         WriteOptions::default(),
     );
     let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
     configure(inputs, &build, &record, &mut image)?;
-    let mut report = Report {
-        build_bom: save::build_bom(inputs.api, inputs.layers_dir, inputs.buildpacks)?,
-        ..Report::default()
-    };
+    let build_bom = save::build_bom(inputs.api, inputs.layers_dir, inputs.buildpacks)?;
     let saved = save::save(image, inputs.output, inputs.additional)?;
-    report = Report {
-        build_bom: report.build_bom,
-        ..saved
-    };
+    let report = Report { build_bom, ..saved };
     Ok((report, dirs))
 }
 

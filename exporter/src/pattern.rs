@@ -8,7 +8,10 @@
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
+    text: String,
     pieces: Vec<Piece>,
+    /// True: the last piece is cut off where it stops making sense.
+    malformed: bool,
 }
 
 /// A pattern that Go refuses.
@@ -38,54 +41,26 @@ enum Token {
 
 impl Pattern {
     /// Parses a pattern as written in `launch.toml`, cleaned like a path first.
-    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
-        let cleaned = clean(text);
-        let malformed = || Malformed(text.to_owned());
+    ///
+    /// Does not fail: Go notices what is malformed only when a path matches as far as there.
+    pub(crate) fn parse(text: &str) -> Self {
         let mut pieces = vec![Piece::default()];
-        let mut rest = cleaned.as_str();
-        while let Some(first) = rest.chars().next() {
-            let after = &rest[first.len_utf8()..];
-            let piece = pieces.last_mut().ok_or_else(malformed)?;
-            rest = match first {
-                '*' if piece.tokens.is_empty() => {
-                    piece.after_star = true;
-                    after
-                }
-                '*' => {
-                    pieces.push(Piece {
-                        after_star: true,
-                        tokens: Vec::new(),
-                    });
-                    after
-                }
-                '?' => {
-                    piece.tokens.push(Token::Any);
-                    after
-                }
-                '[' => {
-                    let (token, after) = class(after).ok_or_else(malformed)?;
-                    piece.tokens.push(token);
-                    after
-                }
-                '\\' => {
-                    let escaped = after.chars().next().ok_or_else(malformed)?;
-                    piece.push_literal(escaped);
-                    &after[escaped.len_utf8()..]
-                }
-                literal => {
-                    piece.push_literal(literal);
-                    after
-                }
-            };
+        let malformed = parse_pieces(&clean(text), &mut pieces).is_none();
+        Self {
+            text: text.to_owned(),
+            pieces,
+            malformed,
         }
-        Ok(Self { pieces })
     }
 
     /// Returns whether `path`, relative to the app directory, matches as a whole.
-    pub(crate) fn matches(&self, path: &[u8]) -> bool {
+    pub(crate) fn matches(&self, path: &[u8]) -> Result<bool, Malformed> {
         let mut rest = path;
         for (index, piece) in self.pieces.iter().enumerate() {
             let last = index + 1 == self.pieces.len();
+            if last && self.malformed {
+                return Err(Malformed(self.text.clone()));
+            }
             let farthest = if piece.after_star {
                 rest.iter().position(|&b| b == b'/').unwrap_or(rest.len())
             } else {
@@ -96,11 +71,52 @@ impl Pattern {
                 .find(|left| !last || left.is_empty());
             match found {
                 Some(left) => rest = left,
-                None => return false,
+                None => return Ok(false),
             }
         }
-        rest.is_empty()
+        Ok(rest.is_empty())
     }
+}
+
+/// Adds to the last of `pieces` and begins one at each star; `None` where the pattern stops making sense.
+fn parse_pieces(pattern: &str, pieces: &mut Vec<Piece>) -> Option<()> {
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        let piece = pieces.last_mut()?;
+        rest = match first {
+            '*' if piece.tokens.is_empty() => {
+                piece.after_star = true;
+                after
+            }
+            '*' => {
+                pieces.push(Piece {
+                    after_star: true,
+                    tokens: Vec::new(),
+                });
+                after
+            }
+            '?' => {
+                piece.tokens.push(Token::Any);
+                after
+            }
+            '[' => {
+                let (token, after) = class(after)?;
+                piece.tokens.push(token);
+                after
+            }
+            '\\' => {
+                let escaped = after.chars().next()?;
+                piece.push_literal(escaped);
+                &after[escaped.len_utf8()..]
+            }
+            literal => {
+                piece.push_literal(literal);
+                after
+            }
+        };
+    }
+    Some(())
 }
 
 impl Piece {
@@ -268,9 +284,9 @@ mod tests {
             ("", b"a", false),
         ];
         for (pattern, path, expected) in cases {
-            let parsed = Pattern::parse(pattern).expect(pattern);
+            let found = Pattern::parse(pattern).matches(path).expect(pattern);
             let path_text = String::from_utf8_lossy(path);
-            assert_eq!(parsed.matches(path), *expected, "{pattern} on {path_text}");
+            assert_eq!(found, *expected, "{pattern} on {path_text}");
         }
     }
 
@@ -278,10 +294,24 @@ mod tests {
     fn refuses_what_go_refuses() {
         let cases = [
             "[", "[^", "[^bc", "a[", "a[b", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[]", "\\",
-            "x\\", "a*[", "[\\", "[a-\\",
+            "x\\", "[\\", "[a-\\", "*[",
         ];
         for pattern in cases {
-            assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+            assert!(Pattern::parse(pattern).matches(b"a").is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn notices_what_is_malformed_only_on_the_way_there() {
+        for (pattern, path, refused) in [
+            ("a*[", b"a".as_slice(), true),
+            ("a*[", b"b", false),
+            ("a*b*[", b"ab", true),
+            ("a*b*[", b"a/b", false),
+            ("**[", b"x", true),
+        ] {
+            let found = Pattern::parse(pattern).matches(path);
+            assert_eq!(found.is_err(), refused, "{pattern}");
         }
     }
 }

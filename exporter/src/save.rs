@@ -7,7 +7,7 @@ use buildpack::decode;
 use buildpack::group::GroupElement;
 use buildpack::sbom::BomEntry;
 use layout::editor::{CommitOptions, Committed};
-use layout::{Layout, Selector, store};
+use layout::{Layout, Selector};
 use platform::PlatformApi;
 use platform::files::Report;
 use serde::Deserialize;
@@ -42,10 +42,7 @@ pub(crate) fn save(
         ref_name: output.ref_name.clone(),
         sparse: false,
     };
-    let committed = image
-        .editor
-        .commit(image.update, &options)
-        .map_err(hinted)?;
+    let committed = image.editor.commit(image.update, &options)?;
     let copies = copy_all(output, &committed, additional)?;
 
     tracing::info!("*** Images ({name}@{}):", committed.digest);
@@ -107,19 +104,6 @@ fn copy_all(
         (other.name(), copied.map_err(anyhow::Error::from))
     });
     Ok(copies.collect())
-}
-
-/// Says what to do about a layer that should have been taken over but is not there.
-pub(crate) fn hinted(error: store::Error) -> anyhow::Error {
-    let missing = matches!(error, store::Error::MissingBlob(..));
-    let error = anyhow::Error::from(error);
-    if missing {
-        anyhow!(
-            "{error:#}; analyze and build again without that previous image (remove it, or name another with -previous-image)"
-        )
-    } else {
-        error
-    }
 }
 
 /// Returns the build BOM for the report; from 0.9 on it is in the layers directory instead (COM-078).

@@ -7,11 +7,10 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use anyhow::Context as _;
 use buildpack::launch::Slice;
 use layout::layer::{self, Entry, Layer, Owner};
 
-use crate::pattern::Pattern;
+use crate::pattern::{Malformed, Pattern};
 
 /// A layer of app files.
 #[derive(Debug)]
@@ -110,19 +109,16 @@ impl Tree {
     }
 
     /// Returns what any of the patterns matches; the app directory itself never does.
-    fn matches(&self, app_dir: &Path, patterns: &[String]) -> anyhow::Result<Vec<usize>> {
+    fn matches(&self, app_dir: &Path, patterns: &[String]) -> Result<Vec<usize>, Malformed> {
         let mut matches = Vec::new();
-        if self.nodes.len() < 2 {
-            // Go looks at a pattern only when there is a path to compare.
-            return Ok(matches);
-        }
-        for pattern in patterns {
-            let pattern = Pattern::parse(pattern).context("failed to match app files")?;
-            matches.extend((1..self.nodes.len()).filter(|&index| {
-                let name = &self.nodes[index].entry.name;
+        for pattern in patterns.iter().map(|text| Pattern::parse(text)) {
+            for (index, node) in self.nodes.iter().enumerate().skip(1) {
+                let name = &node.entry.name;
                 let relative = name.strip_prefix(app_dir).unwrap_or(name);
-                pattern.matches(bytes(relative))
-            }));
+                if pattern.matches(bytes(relative))? {
+                    matches.push(index);
+                }
+            }
         }
         Ok(matches)
     }
