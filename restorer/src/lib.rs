@@ -52,7 +52,7 @@ fn restore(inputs: &Inputs<'_>) -> anyhow::Result<()> {
     metadata::restore_stores(inputs)?;
     let shas = metadata::restore_layers(inputs, &cached)?;
     data::restore(inputs, &cached, &shas)?;
-    if inputs.api.has_sbom() && !inputs.skip_layers {
+    if inputs.api.has_sbom() {
         sbom::restore(inputs, &cached)?;
     }
     Ok(())

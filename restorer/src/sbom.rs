@@ -11,13 +11,20 @@ use tracing::{debug, info, warn};
 
 use crate::Inputs;
 
-/// Brings SBOM files back, launch over cache, and removes `<layers>/sbom`.
+/// Brings SBOM files back, launch over cache, and removes `<layers>/sbom`; skipping layers, says so and does nothing.
 pub(crate) fn restore(inputs: &Inputs<'_>, cached: &CacheMetadata) -> anyhow::Result<()> {
-    if let Some(cache) = inputs.cache.filter(|_| !cached.sbom.is_empty()) {
+    let cache = inputs.cache.filter(|_| !cached.sbom.is_empty());
+    if cache.is_some() {
+        // The reference logs this before it finds that there is nothing to do.
         info!("Restoring data for SBOM from cache");
-        if let Err(reason) = unpack(cache, &cached.sbom, inputs.layers_dir) {
-            warn!("Not restoring SBOM from cache: {reason:#}");
-        }
+    }
+    if inputs.skip_layers {
+        return Ok(());
+    }
+    if let Some(cache) = cache
+        && let Err(reason) = unpack(cache, &cached.sbom, inputs.layers_dir)
+    {
+        warn!("Not restoring SBOM from cache: {reason:#}");
     }
     let sbom_dir = inputs.layers_dir.join("sbom");
     let moved = move_out(inputs, &sbom_dir.join("cache"))
