@@ -9,10 +9,14 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use super::Error;
 
-/// Bytes of tar in one member. Larger ones save less than a thousandth and cost memory per thread.
+/// Bytes of tar in one member. Four times as many would save a quarter of a percent and cost memory per thread.
 pub(super) const MEMBER_LEN: usize = 1 << 20;
 
 /// The level unless a caller says otherwise.
+///
+/// Measured on a tree of 1.56 GB in 72,465 entries (a JDK, a Go distribution, documentation), hashes included:
+/// level 1 gave 467 MB in 10.0 CPU seconds, level 2 457 MB in 12.1, level 3 450 MB in 12.6;
+/// `tar | pigz -1 -p2 | sha256sum` gave 494 MB in 20.1.
 pub(super) const DEFAULT_LEVEL: u8 = 1;
 
 /// Returns the level in libdeflate's terms.
