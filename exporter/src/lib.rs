@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Obeys EXP-001 to EXP-087 as far as layouts go. Until [`run`] commits, layout and cache are as they were.
-//! Registries and daemons are not written to yet, and layers of image extensions are refused.
+//! Registries and daemons are not written to yet, and layers of image extensions are refused. `-parallel` changes
+//! nothing: the cache is filled from what is read for the image anyway.
 
 mod app_image;
 mod cached_layers;
