@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use crate::image;
 use crate::program::{self, Ran};
 
-/// User and group that buildpacks run as; nobody's on the machine.
-pub const UID: u32 = 1234;
-/// See [`UID`].
+/// User that buildpacks run as: nobody, whom every machine has, because the creator asks for a home.
+pub const UID: u32 = 65534;
+/// Group of that user in these builds; unlike the user, it need not be known to the machine.
 pub const GID: u32 = 1235;
 
 /// Folders and files of one build.
@@ -61,7 +61,14 @@ impl Build {
             "[[order]]\n[[order.group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\n",
         );
         image::plain(&build.run_image());
-        for folder in ["app", "layers", "cache", "layout"] {
+        for folder in [
+            "app",
+            "layers",
+            "cache",
+            "layout",
+            "layout/index.docker.io",
+            "layout/index.docker.io/library",
+        ] {
             chown(build.path(folder), Some(UID), Some(GID)).unwrap();
         }
         build
