@@ -82,6 +82,8 @@ fn runnable() -> Build {
         ],
     );
     run("umoci", &["gc", "--layout", layout.to_str().unwrap()]);
+    // umoci writes for its own user alone, and the phases read as another.
+    Ran::of(Command::new("chmod").arg("-R").arg("a+rX").arg(&layout)).ok();
     fs::copy(program::ours("launcher"), build.path("launcher")).unwrap();
     build
 }
