@@ -16,18 +16,8 @@ use tracing::debug;
 
 use crate::order::{Ancestry, CandidateOrder, Item, items, look_up};
 use crate::transcript::Transcript;
-use crate::{Inputs, Outputs, verdict};
-
-/// Why a group, or a whole order, was not taken.
-#[derive(Debug)]
-pub(crate) enum Rejection {
-    /// It did not pass.
-    Failed,
-    /// It did not pass, and a module of it ended in an error.
-    ModuleError,
-    /// Detection cannot go on.
-    Broken(anyhow::Error),
-}
+use crate::verdict::{self, Rejection};
+use crate::{Inputs, Outputs};
 
 /// A module that is part of the candidate group.
 #[derive(Clone, Debug)]

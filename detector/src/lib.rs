@@ -30,9 +30,10 @@ use platform::files::System;
 use platform::{ExitCode, Failure, PlatformApi};
 use tracing::error;
 
-use crate::candidate::{Rejection, Search};
+use crate::candidate::Search;
 use crate::order::CandidateOrder;
 use crate::transcript::Transcript;
+use crate::verdict::Rejection;
 
 /// What detection works on.
 #[derive(Clone, Copy, Debug)]

@@ -4,12 +4,22 @@ use buildpack::detect::DetectRun;
 use buildpack::group::{Group, GroupElement};
 
 use crate::Outputs;
-use crate::candidate::Rejection;
 use crate::transcript::{Level, Transcript};
 use crate::trial::{self, Passed};
 
 const PASS: i32 = 0;
 const FAIL: i32 = 100;
+
+/// Why a group, or a whole order, was not taken.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// It did not pass.
+    Failed,
+    /// It did not pass, and a module of it ended in an error.
+    ModuleError,
+    /// Detection cannot go on.
+    Broken(anyhow::Error),
+}
 
 /// Decides on a group from what its modules said.
 pub(crate) fn decide(
