@@ -194,3 +194,63 @@ fn root_a_previous_image_without_its_blob_is_named_with_a_hint() {
     assert_eq!(ran.code, 62, "{}", ran.text);
     assert!(ran.text.contains("blob"), "{}", ran.text);
 }
+
+#[test]
+fn root_a_previous_image_without_its_sbom_blob_is_a_warning() {
+    if !requires_root() {
+        return;
+    }
+    let build = Build::new();
+    build.create().ok();
+    build.forget_layers();
+    let image = tests::image::read(&build.app_image());
+    let sbom = image.label("io.buildpacks.lifecycle.metadata")["sbom"]["sha"].clone();
+    let diff_ids = image.config["rootfs"]["diff_ids"].as_array().unwrap();
+    let layer = diff_ids
+        .iter()
+        .position(|diff_id| *diff_id == sbom)
+        .unwrap();
+    let digest = image.manifest["layers"][layer]["digest"].as_str().unwrap();
+    fs::remove_file(
+        build
+            .app_image()
+            .join("blobs")
+            .join(digest.replace(':', "/")),
+    )
+    .unwrap();
+    // Only the analyzer: the exporter needs the blob, where the SBOM did not change.
+    let [mut analyzer, ..] = build.all_phases();
+    let log = Ran::of(&mut analyzer).ok();
+    assert!(
+        log.contains("Warning: Not restoring SBOM of previous image"),
+        "{log}"
+    );
+}
+
+#[test]
+fn root_a_damaged_cache_is_a_miss() {
+    if !requires_root() {
+        return;
+    }
+    let build = Build::new();
+    build.create().ok();
+    for entry in fs::read_dir(build.path("cache/committed")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "tar") {
+            fs::write(path, "damaged").unwrap();
+        }
+    }
+    build.forget_layers();
+    let log = build.create().ok();
+    assert!(
+        log.contains("Warning: Skipping restore for layer acme/hello:greeting"),
+        "{log}"
+    );
+    assert!(log.contains("making a greeting"), "{log}");
+    build.forget_layers();
+    let log = build.create().ok();
+    assert!(
+        log.contains("reusing the greeting"),
+        "the cache was replaced: {log}"
+    );
+}
