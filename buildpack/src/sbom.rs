@@ -13,6 +13,13 @@ use crate::syscall_text;
 /// File name extensions of SBOMs, in the reference's order: cdx, spdx, syft.
 pub const EXTENSIONS: [&str; 3] = ["sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"];
 
+/// Media types that [`EXTENSIONS`] stand for, in the same order (BPB-056).
+pub const MEDIA_TYPES: [&str; 3] = [
+    "application/vnd.cyclonedx+json",
+    "application/spdx+json",
+    "application/vnd.syft+json",
+];
+
 /// An SBOM file that a buildpack wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SbomFile {
@@ -139,17 +146,20 @@ fn belongs_to(
 
 /// Returns the standard name of an SBOM whose media type was declared.
 fn validated(path: &Path, name: &str, module: &Descriptor) -> Result<&'static str, String> {
-    let known = EXTENSIONS.into_iter().find(|extension| {
-        name.strip_suffix(extension)
-            .is_some_and(|rest| rest.ends_with('.'))
-    });
-    let Some(extension) = known else {
+    let known = EXTENSIONS
+        .into_iter()
+        .zip(MEDIA_TYPES)
+        .find(|(extension, _)| {
+            name.strip_suffix(extension)
+                .is_some_and(|rest| rest.ends_with('.'))
+        });
+    let Some((extension, media_type)) = known else {
         return Err(format!(
             "unsupported SBOM file format: '{}'",
             path.display()
         ));
     };
-    is_declared(media_type(extension), &module.sbom_formats).map_err(|reason| {
+    is_declared(media_type, &module.sbom_formats).map_err(|reason| {
         format!(
             "validating SBOM file '{}' for buildpack: '{}': {reason}",
             path.display(),
@@ -171,15 +181,6 @@ fn is_declared(media_type: &str, declared: &[String]) -> Result<(), String> {
         }
     }
     Err(format!("undeclared SBOM media type: '{media_type}'"))
-}
-
-/// Returns the media type that an extension of [`EXTENSIONS`] stands for.
-fn media_type(extension: &str) -> &'static str {
-    match extension {
-        "sbom.cdx.json" => "application/vnd.cyclonedx+json",
-        "sbom.spdx.json" => "application/spdx+json",
-        _ => "application/vnd.syft+json",
-    }
 }
 
 #[cfg(test)]

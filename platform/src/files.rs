@@ -5,6 +5,7 @@
 
 pub mod analyzed;
 pub mod group;
+pub mod lifecycle;
 pub mod metadata;
 pub mod order;
 pub mod plan;

@@ -1,10 +1,12 @@
 //! Layouts as skopeo and crane write them, as run image and as previous image.
 
+use std::process::Command;
+
 use fs_err as fs;
 use serde_json::Value;
 use tests::build::Build;
 use tests::image::{self, DOCKER_LIST, INDEX, Sample};
-use tests::program::requires_root;
+use tests::program::{Ran, requires, requires_root, run};
 
 /// Writes the run image in one shape; the image for this machine is in each of them.
 type Shape = fn(&std::path::Path);
@@ -111,6 +113,35 @@ fn root_every_shape_serves_as_run_image() {
             image::read_blob(&build.app_image(), layer);
         }
     }
+}
+
+/// What skopeo itself makes of an image for several platforms.
+#[test]
+fn foreign_what_skopeo_copies_serves_as_run_image() {
+    if !(requires_root() && requires(&["skopeo"])) {
+        return;
+    }
+    let build = Build::new();
+    let source = build.path("source");
+    nested(&source, INDEX, false);
+    fs::remove_dir_all(build.run_image()).unwrap();
+    let (from, to) = (
+        format!("oci:{}", source.display()),
+        format!("oci:{}:latest", build.run_image().display()),
+    );
+    run("skopeo", &["copy", "-q", "-a", &from, &to]);
+    let chown = format!("{}:{}", tests::build::UID, tests::build::GID);
+    Ran::of(
+        Command::new("chown")
+            .args(["-R", &chown])
+            .arg(build.run_image()),
+    )
+    .ok();
+    let index = fs::read_to_string(build.run_image().join("index.json")).unwrap();
+    assert!(index.contains(INDEX), "the index is nested: {index}");
+    build.create().ok();
+    let image = image::read(&build.app_image());
+    assert_eq!(image.config["architecture"], image::this_architecture());
 }
 
 #[test]
