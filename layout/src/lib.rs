@@ -15,6 +15,36 @@
 //!
 //! Nothing read from a layout is believed: digests and sizes are checked while reading. Nothing
 //! here knows what a buildpack is, reads a variable, or writes to a terminal.
+//!
+//! A folder becomes an image, and another program would find it there:
+//!
+//! ```
+//! use layout::editor::CommitOptions;
+//! use layout::layer::{Layer, WriteOptions};
+//! use layout::manifest::Platform;
+//! use layout::{History, ImageEditor, Layout, Selector};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let (files, place) = (dir.path().join("files"), dir.path().join("image"));
+//! # fs_err::create_dir(&files)?;
+//! # fs_err::write(files.join("greeting"), "hello")?;
+//! let image = Layout::at(&place);
+//! let mut update = image.update()?;
+//! let layer = update.write_layer(&Layer::of_directory(&files, None)?, &WriteOptions::default(), None)?;
+//!
+//! let mut editor = ImageEditor::empty(&Platform::host());
+//! editor.append(&layer, History::default());
+//! editor.config_mut().set_env("GREETING", "hello");
+//! let options = CommitOptions { ref_name: "latest".to_owned(), ..CommitOptions::default() };
+//! let committed = editor.commit(update, &options)?;
+//!
+//! let found = image.image(&Selector::default())?.expect("it was just written");
+//! assert_eq!(found.digest(), &committed.digest);
+//! assert_eq!(found.diff_ids(), [layer.diff_id]);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod blob;
 pub mod config;
