@@ -66,7 +66,7 @@ pub(crate) fn save(
             }
         }
     }
-    tracing::debug!("*** Manifest Size: {}", committed.manifest_size);
+    tracing::debug!("\n*** Manifest Size: {}", committed.manifest_size);
     if !committed.missing.is_empty() {
         let count = committed.missing.len();
         tracing::info!(
