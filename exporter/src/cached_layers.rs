@@ -14,7 +14,7 @@ use layout::digest::Hasher;
 use layout::layer::{Layer, Owner};
 use platform::files::analyzed::LayerRecord;
 
-use crate::layers::{BuildpackDir, FoundLayer};
+use crate::buildpack_dir::{BuildpackDir, FoundLayer};
 use crate::sbom;
 
 /// Id of the SBOM layer in logs.

@@ -12,6 +12,7 @@
 //! nothing: the cache is filled from what is read for the image anyway.
 
 mod app_image;
+mod buildpack_dir;
 mod cached_layers;
 pub mod command;
 mod config;
@@ -39,8 +40,8 @@ use platform::files::{
 use platform::{ExitCode, Failure, PlatformApi};
 
 use crate::app_image::{Added, AppImage};
+use crate::buildpack_dir::BuildpackDir;
 use crate::cached_layers::Filling;
-use crate::layers::BuildpackDir;
 pub use crate::save::Output;
 
 /// What the exporter works on.
