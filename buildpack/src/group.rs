@@ -54,13 +54,6 @@ impl GroupElement {
 }
 
 impl Group {
-    /// Returns the group with its extensions marked as what they are: optional extensions.
-    #[must_use]
-    pub fn normalised(mut self) -> Self {
-        mark_as_extensions(&mut self.group_extensions);
-        self
-    }
-
     /// Returns whether any extension takes part.
     pub fn has_extensions(&self) -> bool {
         !self.group_extensions.is_empty()

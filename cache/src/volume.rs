@@ -92,11 +92,6 @@ impl VolumeCache {
         Ok(Box::new(self.checked(diff_id)?))
     }
 
-    /// Returns whether a layer is committed; looks at names only.
-    pub fn has_layer(&self, diff_id: &DiffId) -> bool {
-        is_file(&layer_path(&self.committed, diff_id))
-    }
-
     /// Begins a staged layer tar; give it to a layer writer as `tee`, then `finish` it.
     pub fn stage(&self) -> anyhow::Result<StagedLayer> {
         StagedLayer::new(&self.staging)

@@ -82,7 +82,7 @@ pub fn detect(
             .run_image
             .as_ref()
             .and_then(|image| image.target.as_ref()),
-        os_release: Path::new("/etc/os-release"),
+        os_release: Path::new(platform::target::OS_RELEASE),
         exec_env: &flags.exec_env,
     })?;
     if !order.order_extensions.is_empty() && !invocation.api.has_stable_dockerfiles() {

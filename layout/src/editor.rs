@@ -163,11 +163,6 @@ impl ImageEditor {
         &mut self.config
     }
 
-    /// Returns the manifest's annotations, to change.
-    pub fn annotations_mut(&mut self) -> &mut BTreeMap<String, String> {
-        &mut self.annotations
-    }
-
     /// Writes config and manifest, links or copies the blobs of base and reused layers, and replaces `index.json` last.
     pub fn commit(
         mut self,
