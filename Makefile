@@ -20,12 +20,13 @@ help: ## what can be made
 
 # Static, so that the binaries run in any base image. With a target of its own given, the flag is not for build scripts
 # and macros, and the artefacts lie apart from those of a plain `cargo build --release`: neither makes the other start
-# again. install(1) replaces a file, where cp would write through cargo's hard link.
+# again. install(1) replaces a file, where cp would write through cargo's hard link; -C leaves one alone that is the same,
+# so that nobody finds a program half copied who runs it meanwhile.
 build: ## every binary, static, in target/release
 	@demo/install.sh $(BUILD_TOOLS)
 	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
 		cargo build --release --workspace --bins --target $(TRIPLE)
-	@install -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
+	@install -C -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
 
 # The tests run the programs that users get: static, optimised, from target/release.
 test: ## all tests, with the programs that they need
