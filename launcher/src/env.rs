@@ -217,63 +217,28 @@ mod tests {
         );
     }
 
-    #[test]
-    fn file_names_say_what_a_file_does() {
-        // file, what the .delim file holds if there is one, old value if set, value afterwards if set
-        for (file, delimiter, old, expected) in [
-            // BPL-008, BPL-009: override, whatever was there
-            ("V", None, None, Some("new")),
-            ("V", None, Some("old"), Some("new")),
-            ("V.override", Some("-"), Some("old"), Some("new")),
-            // BPL-010: default, if unset or empty
-            ("V.default", None, None, Some("new")),
-            ("V.default", None, Some(""), Some("new")),
-            ("V.default", None, Some("old"), Some("old")),
-            // BPL-011, BPL-013: append
-            ("V.append", None, None, Some("new")),
-            ("V.append", Some("-"), None, Some("new")),
-            ("V.append", Some("-"), Some(""), Some("new")),
-            ("V.append", None, Some("old"), Some("oldnew")),
-            ("V.append", Some("-"), Some("old"), Some("old-new")),
-            // BPL-012, BPL-013: prepend; a delimiter is taken as it is
-            ("V.prepend", None, None, Some("new")),
-            ("V.prepend", Some("-"), Some(""), Some("new")),
-            ("V.prepend", None, Some("old"), Some("newold")),
-            ("V.prepend", Some("-\n"), Some("old"), Some("new-\nold")),
-            // LCH-016: an empty suffix prepends to a path
-            ("V.", None, None, Some("new")),
-            ("V.", None, Some("old"), Some("new:old")),
-            ("V.", Some("-"), Some("old"), Some("new-old")),
-            // BPL-016: other suffixes do nothing; the suffix is all that follows the first dot
-            ("V.bak", None, None, None),
-            ("V.delim", None, Some("old"), Some("old")),
-            ("V.append.old", None, Some("old"), Some("old")),
-            ("V.Append", None, Some("old"), Some("old")),
-        ] {
-            let mut env = env(&old.map(|old| ("V", old)).into_iter().collect::<Vec<_>>());
-            env.apply(OsStr::new(file), "new".into(), |variable, default| {
-                assert_eq!(variable, "V");
-                delimiter.unwrap_or(default).into()
-            });
-            let value = env
-                .0
-                .get(OsStr::new("V"))
-                .map(|value| value.to_str().unwrap());
-            assert_eq!(value, expected, "{file} {delimiter:?} {old:?}");
-        }
-    }
+    /// What files do to a variable; `buildpack::env` has the same table.
+    const ENV_FILES: &str = include_str!("../../tests/tables/env-files.toml");
 
     #[test]
-    fn an_empty_file_is_joined_as_any_other() {
-        for (file, expected) in [
-            ("V.append", "old-"),
-            ("V.prepend", "-old"),
-            ("V.default", "old"),
-            ("V", ""),
-        ] {
-            let mut env = env(&[("V", "old")]);
-            env.apply(OsStr::new(file), OsString::new(), |_, _| "-".into());
-            assert_eq!(env.get("V"), expected, "{file}");
+    fn file_names_say_what_a_file_does() {
+        let table: toml::Table = ENV_FILES.parse().unwrap();
+        for case in table["case"].as_array().unwrap() {
+            let tree = Tree::new(&[]);
+            for (name, content) in case["files"].as_table().unwrap() {
+                let path = tree.path("a/x").join(name.replace("own/", "env.launch/"));
+                fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+                fs_err::write(path, content.as_str().unwrap()).unwrap();
+            }
+            let value = |key: &str| case.get(key).map(|value| value.as_str().unwrap());
+            let before: Vec<_> = value("before").map(|v| ("HOME", v)).into_iter().collect();
+            let mut env = env(&before);
+            tree.apply(&mut env, None).unwrap();
+            let got = env
+                .0
+                .get(OsStr::new("HOME"))
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(got, value("after"), "{case}");
         }
     }
 

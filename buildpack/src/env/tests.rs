@@ -66,99 +66,28 @@ fn only_the_listed_variables_pass_in_exactly_their_spelling() {
     assert_eq!(names, expected);
 }
 
-/// Names and contents.
-type Files = &'static [(&'static str, &'static str)];
-
-/// Files of one env folder, the value before, the value after (BPL-007 to BPL-016).
-const ACTIONS: &[(Files, Option<&str>, Option<&str>)] = &[
-    (&[("HOME", "new")], Some("old"), Some("new")),
-    (&[("HOME.override", "new")], Some("old"), Some("new")),
-    (
-        &[("HOME.override", "new"), ("HOME.delim", ":")],
-        None,
-        Some("new"),
-    ),
-    (&[("HOME.default", "new")], Some("old"), Some("old")),
-    (&[("HOME.default", "new")], Some(""), Some("new")),
-    (&[("HOME.default", "new")], None, Some("new")),
-    (&[("HOME.append", "new")], Some("old"), Some("oldnew")),
-    (
-        &[("HOME.append", "new"), ("HOME.delim", ";\n")],
-        Some("old"),
-        Some("old;\nnew"),
-    ),
-    (
-        &[("HOME.append", "new"), ("HOME.delim", ";")],
-        Some(""),
-        Some("new"),
-    ),
-    (
-        &[("HOME.append", "new"), ("HOME.delim", ";")],
-        None,
-        Some("new"),
-    ),
-    (&[("HOME.prepend", "new")], Some("old"), Some("newold")),
-    (
-        &[("HOME.prepend", "new"), ("HOME.delim", ";")],
-        Some("old"),
-        Some("new;old"),
-    ),
-    (
-        &[("HOME.prepend", "new"), ("HOME.delim", ";")],
-        None,
-        Some("new"),
-    ),
-    (&[("HOME.prepend", " $X\n")], Some("old"), Some(" $X\nold")),
-    (
-        &[
-            ("HOME.bak", "x"),
-            ("HOME.append.old", "x"),
-            ("HOME.delim", "x"),
-        ],
-        Some("old"),
-        Some("old"),
-    ),
-    (&[("HOME.bak", "x")], None, None),
-    // In byte order: HOME, .append, .default, .override, .prepend.
-    (
-        &[
-            ("HOME.append", "2"),
-            ("HOME", "1"),
-            ("HOME.prepend", "0"),
-            ("HOME.default", "x"),
-        ],
-        Some("old"),
-        Some("012"),
-    ),
-    (
-        &[
-            ("HOME.append", "2"),
-            ("HOME.override", "1"),
-            ("HOME.prepend", "0"),
-        ],
-        Some("old"),
-        Some("01"),
-    ),
-    (&[("HOME", "")], Some("old"), Some("")),
-    (&[("HOME.sub/file", "x")], Some("old"), Some("old")),
-];
+/// What files do to a variable; the launcher has the same table.
+const ENV_FILES: &str = include_str!("../../../tests/tables/env-files.toml");
 
 #[test]
 fn env_files_act_by_their_suffix() {
-    for (files, before, after) in ACTIONS {
-        let dir = folder(&[]);
-        for (name, content) in *files {
-            let path = dir.path().join("env").join(name);
+    let table: toml::Table = ENV_FILES.parse().unwrap();
+    for case in table["case"].as_array().unwrap() {
+        let layer = tempfile::tempdir().unwrap();
+        for (name, content) in case["files"].as_table().unwrap() {
+            let path = layer.path().join(name.replace("own/", "env.build/"));
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, content).unwrap();
+            fs_err::write(path, content.as_str().unwrap()).unwrap();
         }
-        let mut env = env(&before.map(|v| ("HOME", v)).into_iter().collect::<Vec<_>>());
-        env.add_build_layer(dir.path()).unwrap();
-        let value = env
+        let value = |key: &str| case.get(key).map(|value| value.as_str().unwrap());
+        let before: Vec<_> = value("before").map(|v| ("HOME", v)).into_iter().collect();
+        let mut env = env(&before);
+        env.add_build_layer(layer.path()).unwrap();
+        let got = env
             .variables()
             .get(OsStr::new("HOME"))
-            .map(|v| v.to_str().unwrap());
-        assert_eq!(value, *after, "{files:?} on {before:?}");
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(got, value("after"), "{case}");
     }
 }
 
