@@ -7,17 +7,18 @@ use anyhow::{Context as _, anyhow};
 use buildpack::group::Group;
 use cache::VolumeCache;
 use layout::layer::Owner;
-use layout::{Digest, Image, Layout, Reference, Selector};
+use layout::{Digest, Image, Layout, Selector};
 use platform::entry::Invocation;
 use platform::experimental::{self, Feature};
 use platform::files::Analyzed;
 use platform::files::metadata::LauncherRecord;
 use platform::inputs::exporter::{self, Inputs as Flags};
 use platform::inputs::variables;
+use platform::output::Output;
 use platform::{ExitCode, Failure, PlatformApi, files, privileges, version};
 use tracing::{debug, info};
 
-use crate::{Inputs, Output, created};
+use crate::{Inputs, created};
 
 /// Runs the phase as a platform called it.
 pub fn command(invocation: &Invocation) -> Result<(), Failure> {
@@ -120,12 +121,8 @@ fn layout_dir(flags: &Flags) -> Result<&Path, Failure> {
 /// Returns where the image goes; names beside the first each get their own path too.
 fn outputs(flags: &Flags, layout_dir: &Path) -> Result<(Output, Vec<Output>), Failure> {
     let output = |name: &String| {
-        let reference = Reference::parse(name)
-            .map_err(|cause| Failure::new(ExitCode::InvalidArgs, "resolve inputs", cause))?;
-        Ok(Output {
-            layout: Layout::at(reference.layout_path(layout_dir)),
-            ref_name: reference.identifier().to_owned(),
-        })
+        Output::named(name, layout_dir)
+            .map_err(|cause| Failure::new(ExitCode::InvalidArgs, "resolve inputs", cause))
     };
     let additional = flags.additional_names.iter().map(output);
     let additional = additional.collect::<Result<_, Failure>>()?;

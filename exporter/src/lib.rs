@@ -12,6 +12,7 @@
 //! nothing: the cache is filled from what is read for the image anyway.
 
 mod app_image;
+mod build_bom;
 mod buildpack_dir;
 mod cached_layers;
 pub mod command;
@@ -21,7 +22,6 @@ mod labels;
 mod launcher;
 mod layers;
 mod pattern;
-mod save;
 mod sbom;
 mod slices;
 
@@ -37,12 +37,12 @@ use platform::files::metadata::LauncherRecord;
 use platform::files::{
     BuildMetadata, LayersMetadata, ProjectMetadata, Report, RunImageForExport, metadata,
 };
+use platform::output::{self, Output};
 use platform::{ExitCode, Failure, PlatformApi};
 
 use crate::app_image::{Added, AppImage};
 use crate::buildpack_dir::BuildpackDir;
 use crate::cached_layers::Filling;
-pub use crate::save::Output;
 
 /// What the exporter works on.
 #[derive(Debug)]
@@ -157,8 +157,8 @@ fn export(
     );
     let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
     configure(inputs, &build, &record, &mut image)?;
-    let build_bom = save::build_bom(inputs.api, inputs.layers_dir, inputs.buildpacks)?;
-    let saved = save::save(image, inputs.output, inputs.additional)?;
+    let build_bom = build_bom::read(inputs.api, inputs.layers_dir, inputs.buildpacks)?;
+    let saved = output::save(image.editor, image.update, inputs.output, inputs.additional)?;
     let report = Report { build_bom, ..saved };
     Ok((report, dirs))
 }

@@ -4,8 +4,8 @@
 //! argv + variables ─► entry ─► api ─► inputs::<phase> ─► privileges ─► the phase's run ─► files ─► exit
 //! ```
 //!
-//! Only [`inputs`] reads variables and only [`entry`] turns an error into an exit code. Uses `layout` for
-//! image references and for JSON as Go writes it, and `buildpack` for the API's own types and its TOML.
+//! Only [`inputs`] reads variables and only [`entry`] turns an error into an exit code. Uses `layout` for images, their
+//! names and JSON as Go writes it, and `buildpack` for the API's own types and its TOML.
 
 pub mod api;
 pub mod entry;
@@ -16,6 +16,7 @@ pub mod images;
 pub mod inputs;
 pub mod labels;
 pub mod log;
+pub mod output;
 pub mod privileges;
 pub mod run_image;
 pub mod target;

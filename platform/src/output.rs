@@ -1,18 +1,16 @@
-//! The finished image becomes part of one layout, and of one more per further name (EXP-082 to EXP-084, LAY-022 to LAY-028).
+//! Where an image goes: into one layout, and into one more per further name (EXP-082 to EXP-084, REB-025, LAY-022 to LAY-028).
+//!
+//! Exporter and rebaser end in the same way: the same lines in the log, the same report.
 
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use buildpack::decode;
-use buildpack::group::GroupElement;
-use buildpack::sbom::BomEntry;
 use layout::editor::{CommitOptions, Committed};
-use layout::{Layout, Selector};
-use platform::PlatformApi;
-use platform::files::Report;
-use serde::Deserialize;
+use layout::name::ParseError;
+use layout::{ImageEditor, Layout, Reference, Selector, Update};
 
-use crate::app_image::AppImage;
+use crate::files::Report;
+use crate::log;
 
 /// Where an image goes.
 #[derive(Clone, Debug)]
@@ -24,25 +22,35 @@ pub struct Output {
 }
 
 impl Output {
+    /// Returns the place of a name under a layout directory (LAY-005 to LAY-007: an output is always mapped).
+    pub fn named(name: &str, layout_dir: &Path) -> Result<Self, ParseError> {
+        let reference = Reference::parse(name)?;
+        Ok(Self {
+            layout: Layout::at(reference.layout_path(layout_dir)),
+            ref_name: reference.identifier().to_owned(),
+        })
+    }
+
     fn name(&self) -> String {
         self.layout.path().display().to_string()
     }
 }
 
 /// Commits the image, and copies it to where the other names are. If one of those fails the others stay (EXP-083).
-pub(crate) fn save(
-    image: AppImage<'_>,
+pub fn save(
+    editor: ImageEditor,
+    update: Update,
     output: &Output,
     additional: &[Output],
 ) -> anyhow::Result<Report> {
     let name = output.name();
-    let _timer = platform::log::timer(&format!("Saving {name}..."));
+    let _timer = log::timer(&format!("Saving {name}..."));
     tracing::info!("Saving {name}...");
     let options = CommitOptions {
         ref_name: output.ref_name.clone(),
         sparse: false,
     };
-    let committed = image.editor.commit(image.update, &options)?;
+    let committed = editor.commit(update, &options)?;
     let copies = copy_all(output, &committed, additional)?;
 
     tracing::info!("*** Images ({name}@{}):", committed.digest);
@@ -104,39 +112,4 @@ fn copy_all(
         (other.name(), copied.map_err(anyhow::Error::from))
     });
     Ok(copies.collect())
-}
-
-/// Returns the build BOM for the report; from 0.9 on it is in the layers directory instead (COM-078).
-pub(crate) fn build_bom(
-    api: PlatformApi,
-    layers_dir: &Path,
-    modules: &[GroupElement],
-) -> anyhow::Result<Vec<BomEntry>> {
-    let mut bom = Vec::new();
-    if api.has_legacy_bom_files() {
-        return Ok(bom);
-    }
-    for module in modules {
-        let path = layers_dir.join(module.escaped_id()).join("build.toml");
-        match decode::from_file::<BuildToml>(&path) {
-            Ok(build) => bom.extend(build.bom.into_iter().map(|entry| BomEntry {
-                buildpack: GroupElement {
-                    id: module.id.clone(),
-                    version: module.version.clone(),
-                    ..GroupElement::default()
-                },
-                ..entry
-            })),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(bom)
-}
-
-/// What counts here of `build.toml`.
-#[derive(Debug, Default, Deserialize)]
-struct BuildToml {
-    #[serde(default)]
-    bom: Vec<BomEntry>,
 }
