@@ -13,7 +13,7 @@ FOREIGN_TOOLS := podman busybox strace taskset setpriv mmdebstrap
 DEMO_TOOLS := $(TEST_TOOLS) $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo sample-builder clean
+.PHONY: help build test check conformance demo sample-builder clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -42,6 +42,9 @@ check: ## format, clippy, docs, shell scripts
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 	shellcheck -x .ci/run demo/*.sh samples/*.sh samples/images/*.sh samples/apps/*/*.sh \
 		samples/buildpacks/*/*.sh samples/buildpacks/*/bin/* samples/buildpacks/*/lib/*.sh
+
+conformance: ## the rules of both APIs by area: how many are tested
+	@cargo run --quiet -p tests --example conformance
 
 demo: ## a sample app becomes an image and runs: APP=java-maven, nodejs or bash-hello
 	@demo/install.sh $(BUILD_TOOLS) $(DEMO_TOOLS)

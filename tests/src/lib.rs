@@ -9,4 +9,5 @@
 
 pub mod build;
 pub mod image;
+pub mod ledger;
 pub mod program;

@@ -32,6 +32,14 @@ pub fn project() -> &'static Path {
         .expect("the crate is a folder of the project")
 }
 
+/// Returns where the recordings of the reference lifecycle lie: in the folder that `GOLDEN_CASES` names, else beside
+/// the project; none on a machine without them.
+pub fn golden_cases() -> Option<PathBuf> {
+    let beside = || project().join("../shared/golden/cases");
+    let folder = variable("GOLDEN_CASES").map_or_else(beside, PathBuf::from);
+    folder.is_dir().then_some(folder)
+}
+
 fn build_all() -> PathBuf {
     let cargo = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--workspace", "--bins"])
