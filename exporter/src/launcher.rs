@@ -104,6 +104,27 @@ mod tests {
     }
 
     #[test]
+    fn each_process_type_is_a_link_of_root_to_the_launcher() {
+        let layer = process_types_layer(&processes(&["web", "job.v1"])).expect("layer");
+        assert!(layer.entries.iter().all(|e| (e.uid, e.gid) == (0, 0)));
+        let links: Vec<_> = layer.entries[2..]
+            .iter()
+            .map(|entry| match &entry.kind {
+                EntryKind::Symlink { target } => (entry.name.as_path(), target.as_path()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let launcher = Path::new("/cnb/lifecycle/launcher");
+        assert_eq!(
+            links,
+            [
+                (Path::new("/cnb/process/web"), launcher),
+                (Path::new("/cnb/process/job.v1"), launcher),
+            ]
+        );
+    }
+
+    #[test]
     fn process_types_are_checked() {
         for good in ["web", "zz.9_-", "é", "a b"] {
             assert!(process_types_layer(&processes(&[good])).is_ok(), "{good}");

@@ -297,6 +297,17 @@ mod tests {
     }
 
     #[test]
+    fn what_layers_add_to_path_stays() {
+        let tree = Tree::new(&[
+            ("a/x/env/PATH.prepend", b"/cnb/process"),
+            ("a/x/env/PATH.delim", b":"),
+        ]);
+        let mut env = env(&[("PATH", "/cnb/process:/bin")]);
+        tree.apply(&mut env, None).unwrap();
+        assert_eq!(env.get("PATH"), "/cnb/process:/bin");
+    }
+
+    #[test]
     fn paths_of_all_layers_come_before_their_files() {
         let tree = Tree::new(&[
             ("a/x/env/PATH.override", b"/only"),

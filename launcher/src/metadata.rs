@@ -131,7 +131,9 @@ mod tests {
     fn all_fields_are_read() {
         let metadata = Metadata::parse(
             br#"
-            buildpack-default-process-type = "web"
+            buildpack-default-process-type = 7
+            slices = "of another phase"
+            launcher = [{version = 7}]
             [[buildpacks]]
             id = "acme/one"
             api = "0.10"
@@ -142,7 +144,7 @@ mod tests {
             command = ["run", "always"]
             args = ["a", "b c"]
             direct = true
-            default = true
+            other = ["of another phase"]
             working-dir = "sub"
             buildpack-id = "acme/one"
             exec-env = ["test"]

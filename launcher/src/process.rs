@@ -210,18 +210,18 @@ mod tests {
         let many = ["run", "always"];
         let one = ["run"];
         for (platform, command, buildpack, user_args, expected_command, expected_args) in [
-            // BPX-022: before Platform API 0.10, always appended
+            // BPX-022, LCH-009: before Platform API 0.10, always appended
             ("0.9", &one[..], "old", "u", "run", "d1 d2 u"),
             ("0.9", &one, "new", "u", "run", "d1 d2 u"),
             ("0.9", &one, "unknown", "u", "run", "d1 d2 u"),
             ("0.9", &many, "new", "u", "run always", "d1 d2 u"),
             ("0.9", &many, "new", "", "run always", "d1 d2"),
-            // BPX-019: the rest of a list is always passed
+            // BPX-019, LCH-010: the rest of a list is always passed
             ("0.10", &many, "new", "u", "run", "always u"),
             ("0.10", &many, "old", "u", "run", "always u"),
             ("0.10", &many, "unknown", "u", "run", "always u"),
             ("0.10", &many, "new", "", "run", "always d1 d2"),
-            // BPX-020, BPX-021: replaced from Buildpack API 0.9 on, appended before
+            // BPX-020, BPX-021, LCH-011: replaced from Buildpack API 0.9 on, appended before
             ("0.10", &one, "new", "u v", "run", "u v"),
             ("0.10", &one, "old", "u v", "run", "d1 d2 u v"),
             ("0.10", &one, "new", "", "run", "d1 d2"),

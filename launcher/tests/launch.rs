@@ -148,6 +148,155 @@ fn a_direct_process_gets_its_words_as_they_are() {
             .args(["a  b", "*", ""]),
     );
     assert_eq!(got, format!("[{app}/show][$HOME][a  b][*][]\n{app}\n"));
+    // The launcher has no flags that it could take away.
+    let got = stdout(
+        image
+            .launcher("web")
+            .env("PATH", format!("{app}:/usr/bin:/bin"))
+            .args(["-version", "--", "--help"]),
+    );
+    assert_eq!(
+        got,
+        format!("[{app}/show][$HOME][-version][--][--help]\n{app}\n")
+    );
+}
+
+#[test]
+fn commands_are_texts_or_lists_at_every_platform_api() {
+    for (command, expected) in [
+        ("'echo text'", "the program 'echo text'"),
+        ("['echo', 'list']", "list"),
+    ] {
+        let image = Image::new(&process(&format!("command = {command}\ndirect = true")));
+        // A text is one word, whatever is in it.
+        image.file(
+            "bin/echo text",
+            "#!/bin/sh\necho \"the program '$(basename \"$0\")'\"\n",
+            0o755,
+        );
+        for minor in 7..=15 {
+            let mut command = image.launcher("web");
+            command
+                .env("CNB_PLATFORM_API", format!("0.{minor}"))
+                .env("PATH", format!("{}:/usr/bin:/bin", image.show("bin")));
+            assert_eq!(stdout(&mut command), format!("{expected}\n"), "0.{minor}");
+        }
+    }
+}
+
+#[test]
+fn a_process_called_launcher_is_the_launchers_own() {
+    let image = Image::new(
+        &process("command = ['echo', 'mine']\ndirect = true").replace("web", "launcher"),
+    );
+    assert_eq!(
+        stdout(&mut image.launcher("/cnb/lifecycle/launcher")),
+        "mine\n"
+    );
+    // Words do not choose: they are arguments of that process.
+    assert_eq!(
+        stdout(
+            image
+                .launcher("/cnb/lifecycle/launcher")
+                .args(["--", "web"])
+        ),
+        "mine -- web\n"
+    );
+}
+
+#[test]
+fn a_users_command_runs_in_the_app_directory_and_has_no_type() {
+    let image = Image::new(&process(
+        "command = ['echo', 'not this']\nworking-dir = '/'\ndirect = true",
+    ));
+    image.file("layers/acme_one/a/env.launch/web/TYPED", "typed", 0o644);
+    image.file("layers/acme_one/a/env.launch/ANY", "any", 0o644);
+    let script = "echo \"$ANY[$TYPED]\"; pwd";
+    let expected = format!("any[]\n{}\n", image.show("app"));
+    let direct = ["--", "sh", "-c", script];
+    assert_eq!(stdout(image.launcher("launcher").args(direct)), expected);
+    assert_eq!(stdout(image.launcher("launcher").arg(script)), expected);
+    // A process type is a word like any other.
+    let mut command = image.launcher("/cnb/process/other");
+    command.env("PATH", format!("{}:/usr/bin:/bin", image.show("bin")));
+    image.file("bin/web", "#!/bin/sh\necho \"a program, $#\"\n", 0o755);
+    assert_eq!(stdout(command.args(["web", "x"])), "a program, 1\n");
+}
+
+#[test]
+fn layers_come_first_then_exec_d_then_profiles_then_the_process() {
+    let image = Image::new(
+        "[[buildpacks]]\nid = 'acme/earlier-by-name'\napi = '0.10'\n\
+         [[processes]]\ntype = 'web'\ncommand = 'echo \"$V process\"'\nbuildpack-id = 'acme/one'\n",
+    );
+    for buildpack in ["acme_one", "acme_earlier-by-name"] {
+        let file = |name: &str, text: String, mode| {
+            image.file(&format!("layers/{buildpack}/a/{name}"), text, mode);
+        };
+        file("env/V.append", format!("{buildpack}-env "), 0o644);
+        let exec_d = format!("#!/bin/sh\necho \"V = '${{V}}{buildpack}-exec.d '\" >&3\n");
+        file("exec.d/1", exec_d, 0o755);
+        let profile = format!("export V=\"${{V}}{buildpack}-profile \"\n");
+        file("profile.d/1", profile, 0o644);
+    }
+    image.file("app/.profile", "V=\"${V}app-profile\"\n", 0o644);
+    let (one, two) = ("acme_one", "acme_earlier-by-name");
+    assert_eq!(
+        stdout(&mut image.launcher("web")),
+        format!(
+            "{one}-env {two}-env {one}-exec.d {two}-exec.d {one}-profile {two}-profile app-profile process\n"
+        )
+    );
+}
+
+#[test]
+fn bash_gets_a_script_the_launchers_name_the_command_and_its_arguments() {
+    let show = "tr '\\0' '\\n' </proc/$$/cmdline; readlink /proc/$$/exe; exit\n";
+    let bash = fs_err::canonicalize("/bin/bash").unwrap();
+    for (args, last_line, words) in [
+        (&[][..], "exec bash -c \"$@\"", "echo  a"),
+        (
+            &["b  c", "$d"],
+            "exec bash -c '\"$(eval echo \\\"$0\\\")\" \"$(eval echo \\\"${1}\\\")\" \
+             \"$(eval echo \\\"${2}\\\")\"' \"${@:1}\"",
+            "echo  a\nb  c\n$d",
+        ),
+    ] {
+        let image = Image::new(&process("command = 'echo  a'\nworking-dir = '/no such'"));
+        image.file("layers/acme_one/a/profile.d/1.sh", "", 0o644);
+        image.file("app/.profile", show, 0o644);
+        let profile = image.show("layers/acme_one/a/profile.d/1.sh");
+        assert_eq!(
+            stdout(image.launcher("/cnb/process/web").args(args)),
+            format!(
+                "bash\n-c\nsource \"{profile}\"\nsource \".profile\"\ncd \"/no such\"\n{last_line}\n\
+                 /cnb/process/web\n{words}\n{}\n",
+                bash.display()
+            )
+        );
+    }
+}
+
+#[test]
+fn what_a_relative_element_of_path_leads_to_is_not_run() {
+    let image = Image::new(&process("command = ['show']\ndirect = true"));
+    let error = "failed to launch: path lookup: exec: \"show\": \
+                 cannot run executable found relative to current directory";
+    for path in [
+        "",
+        ":/usr/bin",
+        "/usr/bin:",
+        "/usr/bin::/bin",
+        ".",
+        "../app",
+    ] {
+        let mut command = image.launcher("web");
+        let no_path =
+            "failed to launch: path lookup: exec: \"show\": executable file not found in $PATH";
+        // An empty PATH has no elements at all.
+        let error = if path.is_empty() { no_path } else { error };
+        assert_fails(command.env("PATH", path), 82, error);
+    }
 }
 
 #[test]
@@ -282,6 +431,12 @@ fn a_relative_command_is_looked_up_in_the_app_and_run_in_the_working_directory()
         stdout(&mut image.launcher("web")),
         format!("[./show]\n{}\n", image.show("app/sub"))
     );
+    fs_err::remove_file(image.path("app/show")).unwrap();
+    assert_fails(
+        &mut image.launcher("web"),
+        82,
+        "failed to launch: path lookup: exec: \"./show\": stat ./show: no such file or directory",
+    );
 }
 
 #[test]
@@ -321,16 +476,25 @@ fn tokens_of_a_shell_process_are_expanded_once() {
         ("*", "*"),
         ("it's", "it's"),
         ("\\\\x", "\\x"),
-        // BPX-039: what echo takes for options is lost, and so are newlines at the end
+        ("`echo sub`", "sub"),
+        // What a token expands to is neither split nor matched with files.
+        ("$GLOB", "sh*"),
+        // BPX-039: what echo takes for options is lost, and so are newlines at the end of what a token expands to;
+        // blanks and newlines that a token itself has become one blank, wherever they stand
         ("-n", ""),
+        ("-e", ""),
+        ("-E", ""),
         ("-ne", ""),
         ("-x", "-x"),
         ("$NEWLINES", "x"),
+        ("x\n\n", "x "),
+        (" x \t y\nz ", " x y z "),
     ] {
         let got = stdout(
             image
                 .launcher("launcher")
                 .env("V", "a  b")
+                .env("GLOB", "sh*")
                 .env("NEWLINES", "x\n\n")
                 .args([show.as_str(), argument]),
         );
@@ -605,16 +769,28 @@ fn hostile_metadata_is_an_error_and_nothing_else() {
 
 #[test]
 fn buildpacks_of_unsupported_apis_exit_12() {
-    let image = Image::new("[[buildpacks]]\nid = 'acme/two'\napi = '0.13'\n");
-    let error = "failed to set API for buildpack 'acme/two': \
-                 buildpack API version '0.13' is incompatible with the lifecycle";
-    assert_fails(&mut image.launcher("web"), 12, error);
+    for api in ["0.13", "0.6", "1.0"] {
+        let image = Image::new(&format!(
+            "[[buildpacks]]\nid = 'acme/two'\napi = '{api}'\n{}",
+            process("command = ['echo', 'started']\ndirect = true")
+        ));
+        exec_d(&image, "a/exec.d/1", "echo started");
+        let error = format!(
+            "failed to set API for buildpack 'acme/two': \
+             buildpack API version '{api}' is incompatible with the lifecycle"
+        );
+        // Not even a warning comes before.
+        let mut command = image.launcher("web");
+        assert_fails(command.env("CNB_PROCESS_TYPE", "web"), 12, &error);
+    }
 }
 
 #[test]
 fn failures_before_the_exec_exit_82() {
     let direct = |text: &str| process(&format!("direct = true\n{text}"));
+    // BPX-044, LCH-003: whatever it is.
     for (processes, argv0, args, error) in [
+        // BPX-032, LCH-019: nothing to start
         (
             direct("command = []"),
             "web",
@@ -627,6 +803,7 @@ fn failures_before_the_exec_exit_82() {
             &[],
             "no command provided for process type \"web\"",
         ),
+        // BPX-028: nothing found
         (
             direct("command = ['']"),
             "web",
@@ -645,11 +822,18 @@ fn failures_before_the_exec_exit_82() {
             &[],
             "path lookup: exec: \"./plain\": permission denied",
         ),
+        // BPX-033: found, but not started
         (
             direct("command = ['./no-shebang']"),
             "web",
             &[],
             "direct exec: exec format error",
+        ),
+        (
+            direct("command = ['./no-interpreter']"),
+            "web",
+            &[],
+            "direct exec: permission denied",
         ),
         (
             direct("command = ['sh']\nworking-dir = '/no/such'"),
@@ -663,14 +847,16 @@ fn failures_before_the_exec_exit_82() {
             &[],
             "direct exec: invalid argument",
         ),
+        // BPX-035: no more does bash start
         (
             process("command = \"a\\u0000b\""),
             "web",
             &[],
             "bash exec: invalid argument",
         ),
+        // BPX-023, BPX-043, LCH-024: arguments of a process that nobody listed provides
         (
-            direct("command = ['sh']\nbuildpack-id2 = ''").replace("acme/one", "gone"),
+            direct("command = ['sh']").replace("acme/one", "gone"),
             "web",
             &["a"],
             "determine start command: failed to find buildpack for process web with buildpack ID gone",
@@ -681,16 +867,25 @@ fn failures_before_the_exec_exit_82() {
             &[],
             "process type 'web' provided by unknown buildpack 'gone'",
         ),
+        // BPX-016: neither process nor command
         (
             String::new(),
             "web",
             &[],
             "determine start command: when there is no default process a command is required",
         ),
+        // LCH-001: no flag, a command
+        (
+            String::new(),
+            "launcher",
+            &["--", "-version"],
+            "path lookup: exec: \"-version\": executable file not found in $PATH",
+        ),
     ] {
         let image = Image::new(&processes);
         image.file("app/plain", "", 0o644);
         image.file("app/no-shebang", "exit 0\n", 0o755);
+        image.file("app/no-interpreter", "#!./plain\n", 0o755);
         assert_fails(
             image.launcher(argv0).args(args),
             82,
@@ -716,6 +911,9 @@ fn ineligible_processes_are_not_found_from_platform_api_0_15_on() {
 #[test]
 fn a_missing_app_directory_exits_82() {
     let image = Image::new("");
+    // It comes before everything that could fail for another reason.
+    image.file("layers/acme_one/a/env", "a file, no directory", 0o644);
+    exec_d(&image, "a/exec.d/1", "echo started");
     let error =
         "failed to launch: change to app directory: chdir /no/such: no such file or directory";
     assert_fails(
@@ -764,11 +962,24 @@ fn the_old_way_to_choose_a_process_only_warns() {
         "Warning: CNB_PROCESS_TYPE is not supported in Platform API 0.7\n\
          Warning: Run with ENTRYPOINT 'other' to invoke the 'other' process type\nstarted\n"
     );
+    let mut command = image.launcher("web");
+    assert_eq!(stdout(command.env("CNB_PROCESS_TYPE", "")), "started\n");
 }
 
 #[test]
 fn prefixes_are_coloured_unless_told_otherwise() {
     let image = Image::new("");
+    let mut warning = image.launcher("web");
+    warning
+        .env("CNB_PROCESS_TYPE", "x")
+        .env_remove("CNB_NO_COLOR");
+    let text = String::from_utf8(output(&mut warning).stdout).unwrap();
+    assert!(
+        text.starts_with(
+            "\x1b[33;1mWarning: \x1b[0mCNB_PROCESS_TYPE is not supported in Platform API 0.13\n"
+        ),
+        "{text:?}"
+    );
     for no_color in [None, Some(""), Some("no")] {
         let mut command = image.launcher("web");
         command

@@ -57,6 +57,17 @@ fn layers_stand_in_their_order() {
 }
 
 #[test]
+fn without_processes_there_is_no_layer_of_links() {
+    let build = Build::new();
+    for processes in ["", "processes = []\n"] {
+        build.write("layers/config/metadata.toml", processes);
+        let image = build.export().unwrap();
+        assert_eq!(history(&image).last(), Some(&"Buildpacks Launcher Config"));
+        assert_eq!(metadata_of(&image).process_types, "");
+    }
+}
+
+#[test]
 fn an_unchanged_build_changes_nothing() {
     let mut build = Build::new();
     let first = build.export().unwrap();
