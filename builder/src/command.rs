@@ -30,6 +30,7 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     debug!("Executing command...");
     let group = files::group::read(&flags.group_path)?;
     let plan = files::plan::read(&flags.plan_path)?;
+    crate::verify_apis(&group)?;
     let analyzed = files::analyzed::read(&flags.analyzed_path).map_err(|failure| {
         Failure::new(ExitCode::Failed, "reading analyzed.toml", failure.error)
     })?;

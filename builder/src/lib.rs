@@ -53,10 +53,8 @@ pub struct Inputs<'a> {
 
 /// Builds; what buildpacks print goes to `output` as it comes.
 pub fn run(inputs: Inputs<'_>, output: &mut (dyn Write + Send)) -> Result<BuildMetadata, Failure> {
+    verify_apis(inputs.group)?;
     let _timer = platform::log::timer("Builder");
-    for element in &inputs.group.group {
-        platform::api::verify_module("Buildpack", element)?;
-    }
     sbom::clear(inputs.layers_dir).map_err(failed)?;
     let mut collected = Collected::default();
     run_buildpacks(&inputs, &mut collected, output)?;
@@ -71,6 +69,12 @@ pub fn run(inputs: Inputs<'_>, output: &mut (dyn Write + Send)) -> Result<BuildM
         collected.launch_bom.clear();
     }
     Ok(collected.into_metadata(inputs.group))
+}
+
+/// Checks that every buildpack speaks an API that can be run; exit 12 (BLD-004).
+fn verify_apis(group: &Group) -> Result<(), Failure> {
+    let verify = |element| platform::api::verify_module("Buildpack", element).map(drop);
+    group.group.iter().try_for_each(verify)
 }
 
 fn run_buildpacks(
@@ -99,7 +103,15 @@ fn run_buildpacks(
             .map_err(failed)?;
         debug!("Finding plan");
         let offered = plan.find(&element.id, false);
-        let outputs = build::build(&module, api, &offered, &build_inputs, &mut env, output);
+        let outputs = build::build(
+            &module,
+            api,
+            &offered,
+            &build_inputs,
+            &mut env,
+            output,
+            &mut |warning| warn!("{warning}"),
+        );
         let outputs = outputs.map_err(|error| match error {
             build::Error::Buildpack(_) => Failure::new(ExitCode::Buildpack, "build", error),
             error => failed(error),
@@ -128,9 +140,6 @@ struct Collected {
 
 impl Collected {
     fn add(&mut self, outputs: BuildOutputs) {
-        for warning in &outputs.warnings {
-            warn!("{warning}");
-        }
         self.labels.extend(outputs.labels);
         self.slices.extend(outputs.slices);
         self.launch_bom.extend(outputs.launch_bom);
@@ -158,3 +167,6 @@ impl Collected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,12 +56,10 @@ pub struct BuildOutputs {
     pub build_bom: Vec<BomEntry>,
     /// SBOM files, validated.
     pub sboms: Vec<SbomFile>,
-    /// Things to warn about, in order.
-    pub warnings: Vec<String>,
 }
 
 /// Runs `bin/build` of one buildpack, renames ignored layers, adds its build layers to `env` and reads its files.
-/// The buildpack's own output goes to `output` as it comes.
+/// The buildpack's own output goes to `output` as it comes; what to warn about goes to `warn`, also where the build then fails.
 pub fn build(
     module: &Descriptor,
     api: BuildpackApi,
@@ -69,6 +67,7 @@ pub fn build(
     inputs: &BuildInputs<'_>,
     env: &mut BuildEnv,
     output: &mut (dyn Write + Send),
+    warn: &mut dyn FnMut(String),
 ) -> Result<BuildOutputs, Error> {
     let escaped = escape_id(&module.id);
     let layers = inputs.layers_dir.join(&escaped);
@@ -96,7 +95,7 @@ pub fn build(
         api,
         layers: &layers,
     }
-    .outputs(plan, &types)
+    .outputs(plan, &types, warn)
 }
 
 /// Why a buildpack's build failed.
@@ -233,29 +232,30 @@ impl Reader<'_> {
         &self,
         plan: &BuildpackPlan,
         types: &BTreeMap<String, LayerMetadata>,
+        warn: &mut dyn FnMut(String),
     ) -> Result<BuildOutputs, Error> {
         let candidates = sbom::candidates(self.layers).map_err(|e| outputs(&e))?;
         let mut result = BuildOutputs::default();
         let file: BuildFile = self.open("build.toml")?.decode().map_err(|e| outputs(&e))?;
         // The reference checks this table twice, and people see the warning twice.
         for _ in 0..2 {
-            warn_of_bom(&file.bom, &candidates, &mut result);
+            warn_of_bom(&file.bom, &candidates, warn);
+            result.build_bom = sbom::bom_entries(&file.bom, self.module).map_err(Error::Outputs)?;
         }
-        result.build_bom = sbom::bom_entries(&file.bom, self.module).map_err(Error::Outputs)?;
         result.met = met(plan, &file.unmet).map_err(Error::Outputs)?;
         result.sboms = sbom::files(&candidates, self.module, types).map_err(Error::Outputs)?;
 
         let document = self.open("launch.toml")?;
         let launch =
             Launch::decode(&document, self.api, &self.module.id).map_err(|e| outputs(&e))?;
-        warn_of_bom(&launch.bom, &candidates, &mut result);
+        warn_of_bom(&launch.bom, &candidates, warn);
         result.launch_bom = sbom::bom_entries(&launch.bom, self.module).map_err(Error::Outputs)?;
         result.processes = launch.processes;
         if has_several_defaults(&result.processes) {
             return Err(outputs(&"multiple default process types aren't allowed"));
         }
         if !self.api.has_process_working_dir() {
-            drop_working_dirs(&mut result);
+            drop_working_dirs(&mut result.processes, warn);
         }
         result.labels = launch.labels;
         result.slices = launch.slices;
@@ -272,9 +272,9 @@ impl Reader<'_> {
 }
 
 /// Warns of a table of old that no SBOM file makes up for (BPB-053).
-fn warn_of_bom(bom: &[RawBomEntry], candidates: &[PathBuf], result: &mut BuildOutputs) {
+fn warn_of_bom(bom: &[RawBomEntry], candidates: &[PathBuf], warn: &mut dyn FnMut(String)) {
     if !bom.is_empty() && candidates.is_empty() {
-        result.warnings.push(sbom::BOM_IS_DEPRECATED.to_owned());
+        warn(sbom::BOM_IS_DEPRECATED.to_owned());
     }
 }
 
@@ -308,10 +308,10 @@ fn has_several_defaults(processes: &[Process]) -> bool {
 }
 
 /// Drops working directories, which the oldest API does not have (BPB-036).
-fn drop_working_dirs(result: &mut BuildOutputs) {
-    for process in &mut result.processes {
+fn drop_working_dirs(processes: &mut [Process], warn: &mut dyn FnMut(String)) {
+    for process in processes {
         if !process.working_dir.is_empty() {
-            result.warnings.push(format!(
+            warn(format!(
                 "Warning: process working directory isn't supported in this buildpack api version. Ignoring working directory for process '{}'",
                 process.process_type
             ));

@@ -238,19 +238,27 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_copied() {
-        let read = process(
-            "0.7",
-            "command = 'a'\ndefault = true\nworking-dir = 'rel'\nexec-env = ['test']\nother = 1",
-        )
-        .unwrap();
-        assert_eq!(
-            (read.process_type.as_str(), read.buildpack_id.as_str()),
-            ("web", "bp")
-        );
-        assert!(read.default);
-        assert_eq!(read.working_dir, "rel");
-        assert_eq!(read.exec_env, ["test"]);
+    fn the_rest_is_copied_by_every_api() {
+        for (api, command) in [
+            ("0.7", "'a'"),
+            ("0.8", "'a'"),
+            ("0.9", "['a']"),
+            ("0.10", "['a']"),
+            ("0.11", "['a']"),
+            ("0.12", "['a']"),
+        ] {
+            let body = format!(
+                "command = {command}\ndefault = true\nworking-dir = 'rel'\nexec-env = ['test']\nother = 1"
+            );
+            let read = process(api, &body).unwrap();
+            assert_eq!(
+                (read.process_type.as_str(), read.buildpack_id.as_str()),
+                ("web", "bp")
+            );
+            assert!(read.default);
+            assert_eq!(read.working_dir, "rel");
+            assert_eq!(read.exec_env, ["test"]);
+        }
         let rest = decode(
             "0.9",
             "[[labels]]\nkey = 'k'\nvalue = 'v'\n[[slices]]\npaths = ['*']\n",

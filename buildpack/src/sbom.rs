@@ -210,6 +210,8 @@ mod tests {
             ("lc".to_owned(), layer(false, true, true)),
             ("c".to_owned(), layer(false, false, true)),
             ("none".to_owned(), layer(false, false, false)),
+            // Never found by its SBOMs: their names are read up to the first dot.
+            ("a.b".to_owned(), layer(false, true, false)),
         ])
     }
 
@@ -320,6 +322,8 @@ mod tests {
     #[test]
     fn candidates_are_named_like_sboms() {
         let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir(dir.path().join("deeper")).unwrap();
+        fs_err::write(dir.path().join("deeper/c.sbom.cdx.json"), "").unwrap();
         for name in [
             "b.sbom.cdx.json",
             "a.sbom.x.y.json",

@@ -1,6 +1,11 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use tempfile::TempDir;
 
 use super::*;
+
+const APIS: [&str; 6] = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"];
 
 /// A buildpack on disk, an app, a platform folder and a layers folder.
 struct Bench {
@@ -9,6 +14,7 @@ struct Bench {
     env: BuildEnv,
     plan: BuildpackPlan,
     output: Vec<u8>,
+    warnings: Vec<String>,
 }
 
 impl Bench {
@@ -32,6 +38,7 @@ impl Bench {
             env: BuildEnv::from_outer([("PATH".into(), "/usr/bin:/bin".into())]),
             plan: BuildpackPlan::default(),
             output: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -76,6 +83,7 @@ impl Bench {
             &inputs,
             &mut self.env,
             &mut self.output,
+            &mut |warning| self.warnings.push(warning),
         )
     }
 
@@ -107,9 +115,24 @@ fn the_program_gets_three_arguments_the_app_as_its_folder_and_an_empty_input() {
         "plan.toml".to_owned(),
         shown("app"),
     ];
-    for api in ["0.7", "0.12"] {
-        assert_eq!(bench.lines(api), expected);
+    for api in APIS {
+        assert_eq!(bench.lines(api), expected, "{api}");
     }
+}
+
+#[test]
+fn the_layers_folder_is_made_with_its_parents_and_open_to_what_the_umask_allows() {
+    // What the kernel makes of 0777 here.
+    let probe = tempfile::tempdir().unwrap();
+    fs_err::create_dir(probe.path().join("plain")).unwrap();
+    let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode();
+    let plain = mode(&probe.path().join("plain"));
+    let mut bench = Bench::new("cd $L");
+    bench.module.id = "acme/java/jre".to_owned();
+    fs_err::remove_dir(bench.path("layers")).unwrap();
+    bench.build("0.10").unwrap();
+    assert_eq!(mode(&bench.path("layers")), plain);
+    assert_eq!(mode(&bench.path("layers/acme_java_jre")), plain);
 }
 
 #[test]
@@ -128,7 +151,11 @@ fn the_plan_holds_what_is_required_and_is_gone_afterwards() {
             "    build = true"
         ]
     );
-    assert!(!Path::new(&lines[4]).exists());
+    // <temporary folder>/<escaped id>/plan.toml, another one each time.
+    let folder = |path: &str| Path::new(path).ancestors().nth(2).unwrap().to_owned();
+    assert!(!folder(&lines[4]).exists());
+    let again = bench.lines("0.10");
+    assert_ne!(folder(&lines[4]), folder(&again[4]));
 }
 
 #[test]
@@ -141,6 +168,7 @@ fn each_api_sets_its_variables() {
         ("0.7", "CNB_BUILDPACK_DIR".to_owned()),
         ("0.8", format!("{paths} {rest}")),
         ("0.9", format!("{paths} {rest}")),
+        ("0.10", format!("{paths} {rest} {target}")),
         ("0.11", format!("{paths} {rest} {target}")),
         ("0.12", format!("{paths} CNB_EXEC_ENV {rest} {target}")),
     ];
@@ -148,9 +176,81 @@ fn each_api_sets_its_variables() {
         assert_eq!(bench.lines(api), [expected + " "], "{api}");
     }
     let mut bench = Bench::new(
-        "[ $1 = $CNB_LAYERS_DIR ] && [ $2 = $CNB_PLATFORM_DIR ] && [ $3 = $CNB_BP_PLAN_PATH ] && echo $CNB_EXEC_ENV",
+        "[ $1 = $CNB_LAYERS_DIR ] && [ $2 = $CNB_PLATFORM_DIR ] && [ $3 = $CNB_BP_PLAN_PATH ]
+echo $CNB_BUILDPACK_DIR $CNB_EXEC_ENV $CNB_TARGET_OS/$CNB_TARGET_ARCH",
     );
-    assert_eq!(bench.lines("0.12"), ["test"]);
+    let expected = format!("{} test linux/arm64", bench.path("module").display());
+    assert_eq!(bench.lines("0.12"), [expected]);
+}
+
+/// Who sets a variable, from the first to the last; each row's winner is the last one that may.
+#[test]
+fn the_environment_is_made_in_one_order() {
+    // Layers of the buildpack before, <platform>/env, <build-config>/env (whose files are defaults unless they say `override`).
+    let set_by = [
+        (
+            "layers/acme_java/l/env",
+            "HOME HOSTNAME A CNB_BUILDPACK_DIR",
+        ),
+        ("platform/env", "HOSTNAME A CNB_STACK_ID CNB_BUILDPACK_DIR"),
+        (
+            "build-config/env",
+            "A.override CNB_STACK_ID CNB_BUILDPACK_DIR.override",
+        ),
+    ];
+    let cases = [
+        (false, "outer layers platform build-config"),
+        (true, "outer layers layers build-config"),
+    ];
+    for (clear_env, expected) in cases {
+        let mut bench = Bench::new(
+            "echo $HTTP_PROXY $HOME $HOSTNAME $A; echo $CNB_STACK_ID; echo $PATH; echo $CNB_BUILDPACK_DIR",
+        );
+        bench.module.clear_env = clear_env;
+        for (folder, names) in set_by {
+            fs_err::create_dir_all(bench.path(folder)).unwrap();
+            let value = folder.split('/').next().unwrap();
+            for name in names.split(' ') {
+                fs_err::write(bench.path(folder).join(name), value).unwrap();
+            }
+        }
+        fs_err::create_dir(bench.layers().join("l/bin")).unwrap();
+        for (folder, path) in [("platform", "/user"), ("build-config", "/operator")] {
+            let file = if folder == "platform" {
+                "PATH"
+            } else {
+                "PATH.prepend"
+            };
+            fs_err::write(bench.path(folder).join("env").join(file), path).unwrap();
+        }
+        fs_err::write(bench.path("build-config/env/PATH.delim"), ":").unwrap();
+        let outer = ["HTTP_PROXY", "HOME", "HOSTNAME"].map(|name| (name.into(), "outer".into()));
+        bench.env = BuildEnv::from_outer(
+            [("PATH".into(), "/usr/bin:/bin".into())]
+                .into_iter()
+                .chain(outer),
+        );
+        let layer = bench.layers().join("l");
+        bench.env.add_build_layer(&layer).unwrap();
+        let lines = bench.lines("0.10");
+        assert_eq!(lines[0], expected);
+        // A default of the operator's yields to the user, and counts where the user is not asked.
+        assert_eq!(
+            lines[1],
+            if clear_env {
+                "build-config"
+            } else {
+                "platform"
+            }
+        );
+        let user = if clear_env { "" } else { "/user:" };
+        let layer = layer.display();
+        assert_eq!(
+            lines[2],
+            format!("/operator:{user}{layer}/bin:/usr/bin:/bin")
+        );
+        assert_eq!(lines[3], bench.path("module").display().to_string());
+    }
 }
 
 #[test]
@@ -175,29 +275,61 @@ fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
             other => panic!("{script}: {other:?}"),
         }
     }
-    let mut bench = Bench::new("");
-    let program = bench.path("module/bin/build");
-    fs_err::remove_file(&program).unwrap();
-    let error = bench.build("0.10").unwrap_err();
-    assert!(matches!(error, Error::Buildpack(_)));
-    let expected = format!("fork/exec {}: no such file or directory", program.display());
-    assert_eq!(error.to_string(), expected);
+    let spoiled: [(fn(&Path), &str); 4] = [
+        (
+            |program| fs_err::remove_file(program).unwrap(),
+            "no such file or directory",
+        ),
+        (
+            |program| fs_err::set_permissions(program, Permissions::from_mode(0o644)).unwrap(),
+            "permission denied",
+        ),
+        (
+            |program| program::install(program, "#!/no/such/shell\n", "755"),
+            "no such file or directory",
+        ),
+        (
+            |program| program::install(program, "echo no shell is named\n", "755"),
+            "exec format error",
+        ),
+    ];
+    for (spoil, reason) in spoiled {
+        let mut bench = Bench::new("");
+        let program = bench.path("module/bin/build");
+        spoil(&program);
+        let error = bench.build("0.10").unwrap_err();
+        assert!(matches!(error, Error::Buildpack(_)));
+        let expected = format!("fork/exec {}: {reason}", program.display());
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
 fn layers_without_types_are_set_aside() {
     let mut bench = Bench::new(
-        "cd $L; mkdir none launch kept lone; touch none.toml gone.toml launch.toml; echo '[types]
-cache = true' > kept.toml",
+        "cd $L; mkdir none launch store build kept lone b l; touch none.toml gone.toml launch.toml store.toml
+echo '[types]
+cache = true' | tee kept.toml build.toml > /dev/null; echo '[types]
+build = true' > b.toml; echo '[types]
+launch = true' > l.toml",
     );
     bench.build("0.10").unwrap();
     let there = |name: &str| bench.layers().join(name).exists();
     let expected = [
         ("none", false),
         ("none.ignore", true),
+        // Their files are taken for the metadata of layers that have these reserved names (BPB-025).
+        ("launch", false),
         ("launch.ignore", true),
+        ("store.ignore", true),
+        ("build", true),
+        ("build.ignore", false),
         ("kept", true),
+        ("b", true),
+        ("l", true),
+        // Without a toml.
         ("lone", true),
+        ("lone.ignore", false),
         ("gone.ignore", false),
     ];
     for (name, is_there) in expected {
@@ -252,10 +384,13 @@ fn a_file_named_like_a_suffix_and_links_in_a_circle_do_no_harm() {
 #[test]
 fn build_layers_change_the_environment_of_later_buildpacks_in_order_of_their_files() {
     let mut bench = Bench::new(
-        "echo $PATH; cd $L; mkdir -p node/bin node-modules/bin other/bin node/env; echo -n 1 > node/env/A
-for l in node node-modules; do echo '[types]
-build = true' > $l.toml; done; echo '[types]
-launch = true' > other.toml",
+        "echo $PATH; cd $L; mkdir -p {node,node-modules,launch-only,cache-only,lone}/bin node/env; echo -n 1 > node/env/A
+echo '[types]
+build = true
+[metadata]
+exec-env = [\"other\"]' | tee node.toml > node-modules.toml
+for type in launch cache; do echo \"[types]
+$type = true\" > $type-only.toml; done",
     );
     assert_eq!(bench.lines("0.10"), ["/usr/bin:/bin"]);
     let layers = bench.layers().display().to_string();
@@ -266,6 +401,8 @@ launch = true' > other.toml",
         path.as_str()
     );
     assert_eq!(bench.env.variables()[std::ffi::OsStr::new("A")], "1");
+    // The next one sees it.
+    assert_eq!(bench.lines("0.10"), [path]);
 }
 
 #[test]
@@ -329,7 +466,7 @@ END"#,
         ("acme/java", "rel")
     );
     assert!(process.default && process.direct && process.args.is_none());
-    assert!(outputs.warnings.is_empty());
+    assert!(bench.warnings.is_empty());
 }
 
 #[test]
@@ -341,10 +478,11 @@ working-dir = \"x\"
 [[processes]]
 type = \"plain\"
 command = \"a\"' > $L/launch.toml";
-    let outputs = Bench::new(script).build("0.7").unwrap();
+    let mut bench = Bench::new(script);
+    let outputs = bench.build("0.7").unwrap();
     assert!(outputs.processes.iter().all(|p| p.working_dir.is_empty()));
     assert_eq!(
-        outputs.warnings,
+        bench.warnings,
         [
             "Warning: process working directory isn't supported in this buildpack api version. Ignoring working directory for process 'web'"
         ]
@@ -394,18 +532,25 @@ name = \"build-dep\"' > $L/build.toml";
     assert_eq!(outputs.build_bom[0].name, "build-dep");
     assert_eq!(outputs.build_bom[0].metadata, None);
     // Twice for build.toml, once for launch.toml.
-    assert_eq!(outputs.warnings.len(), 3);
-    assert!(outputs.warnings[0].starts_with("BOM table is deprecated in this buildpack api version, though it remains supported for backwards compatibility."));
+    assert_eq!(bench.warnings.len(), 3);
+    assert!(bench.warnings[0].starts_with("BOM table is deprecated in this buildpack api version, though it remains supported for backwards compatibility."));
 
     let mut bench = Bench::new(&format!("{script}\ntouch $L/launch.sbom.cdx.json"));
     bench.module.sbom_formats = vec!["application/vnd.cyclonedx+json".to_owned()];
-    assert!(bench.build("0.10").unwrap().warnings.is_empty());
+    bench.build("0.10").unwrap();
+    assert!(bench.warnings.is_empty());
 
-    let mut bench = Bench::new("echo 'bom = [{name=\"dep\", version=\"1\"}]' > $L/launch.toml");
-    assert_eq!(
-        bench.refused("0.10"),
-        "bom entry 'dep' has a top level version which is not allowed. The buildpack should instead set metadata.version"
-    );
+    // The warning comes before the failure: once each, as the first look at build.toml fails.
+    for file in ["launch.toml", "build.toml"] {
+        let mut bench = Bench::new(&format!(
+            "echo 'bom = [{{name=\"dep\", version=\"1\"}}]' > $L/{file}"
+        ));
+        assert_eq!(
+            bench.refused("0.10"),
+            "bom entry 'dep' has a top level version which is not allowed. The buildpack should instead set metadata.version"
+        );
+        assert_eq!(bench.warnings.len(), 1, "{file}");
+    }
 }
 
 #[test]
@@ -416,7 +561,9 @@ launch = true
 cache = true' > l.toml",
     );
     bench.module.sbom_formats = vec!["application/vnd.cyclonedx+json;version=1.4".to_owned()];
-    let sboms = bench.build("0.10").unwrap().sboms;
+    let outputs = bench.build("0.10").unwrap();
+    assert!(outputs.labels.is_empty() && outputs.processes.is_empty() && outputs.slices.is_empty());
+    let sboms = outputs.sboms;
     let shown: Vec<_> = sboms
         .iter()
         .map(|s| (s.layer.as_deref(), s.kinds.clone(), s.path.clone()))

@@ -62,10 +62,11 @@ pub fn read(layers_dir: &Path) -> Result<BuildMetadata, Failure> {
         .map_err(|e| Failure::new(ExitCode::Failed, "read build metadata file", e))
 }
 
-/// Writes `<layers>/config/metadata.toml`; a process without a command is an error below 0.10, where a command is one text.
+/// Writes `<layers>/config/metadata.toml`; a process without a command fails the build below 0.10, where a command is one text (BPB-046).
 pub fn write(layers_dir: &Path, metadata: &BuildMetadata, api: PlatformApi) -> Result<(), Failure> {
-    file::MetadataFile::new(metadata, api)
-        .and_then(|file| Ok(encode::to_file(&path(layers_dir), &file)?))
+    let file = file::MetadataFile::new(metadata, api)
+        .map_err(|e| Failure::new(ExitCode::Build, "build", e))?;
+    encode::to_file(&path(layers_dir), &file)
         .map_err(|e| Failure::new(ExitCode::Failed, "write build metadata file", e))
 }
 

@@ -68,7 +68,12 @@ impl MetadataFile {
 impl ProcessTable {
     fn new(process: &Process, api: PlatformApi) -> anyhow::Result<Self> {
         if process.command.is_empty() && !api.has_command_arrays() {
-            bail!("process {:?} has no command", process.process_type);
+            bail!(
+                "process {:?} of buildpack {} has no command, which Platform API {} cannot say",
+                process.process_type,
+                process.buildpack_id,
+                api.version()
+            );
         }
         let (command, args) = command::in_form_of(api, process);
         Ok(Self {

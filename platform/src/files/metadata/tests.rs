@@ -198,8 +198,8 @@ fn a_process_without_a_command() {
     assert!(written(&metadata, api(10)).contains("  command = []\n"));
     let layers = tempfile::tempdir().unwrap();
     let failure = write(layers.path(), &metadata, api(9)).unwrap_err();
-    assert_eq!(failure.code, ExitCode::Failed);
-    let expected = "failed to write build metadata file: process \"web\" has no command";
+    assert_eq!(failure.code, ExitCode::Build);
+    let expected = "failed to build: process \"web\" of buildpack a has no command, which Platform API 0.9 cannot say";
     assert_eq!(format!("{:#}", failure.error), expected);
     assert!(!layers.path().join("config").exists());
 }
