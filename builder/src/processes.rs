@@ -84,9 +84,10 @@ mod tests {
                 warning =
                     processes.add(buildpack.iter().map(|(t, d)| process(t, "x", *d)).collect());
             }
+            let expected = "Warning: redefining the following default process type with a process not marked as default: web";
             assert_eq!(
-                (processes.finish().1.as_str(), warning.is_some()),
-                (*default, *warned)
+                (processes.finish().1.as_str(), warning.as_deref()),
+                (*default, warned.then_some(expected))
             );
         }
     }
@@ -98,12 +99,19 @@ mod tests {
             exec_env: vec!["test".into()],
             ..process("web", "old", false)
         };
-        processes.add(vec![process("zeta", "z", false), first]);
+        let more = |name| process(name, "z", false);
+        processes.add(vec![more("zeta"), first, more("Zeta"), more("é")]);
         processes.add(vec![process("web", "new", true)]);
         let (list, _) = processes.finish();
+        // In the order of bytes, none of them marked as the default.
         assert_eq!(
             list,
-            [process("web", "new", false), process("zeta", "z", false)]
+            [
+                more("Zeta"),
+                process("web", "new", false),
+                more("zeta"),
+                more("é")
+            ]
         );
     }
 }

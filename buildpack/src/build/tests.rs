@@ -261,6 +261,9 @@ fn existing_layers_stay_and_both_streams_come_through() {
     assert_eq!(bench.lines("0.10"), ["kept", "err", "out"]);
 }
 
+/// What becomes of a `bin/build`, and the system's word for it.
+type Spoilt = (fn(&Path), &'static str);
+
 #[test]
 fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
     let cases = [
@@ -275,7 +278,7 @@ fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
             other => panic!("{script}: {other:?}"),
         }
     }
-    let spoiled: [(fn(&Path), &str); 4] = [
+    let spoilt: [Spoilt; 4] = [
         (
             |program| fs_err::remove_file(program).unwrap(),
             "no such file or directory",
@@ -293,7 +296,7 @@ fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
             "exec format error",
         ),
     ];
-    for (spoil, reason) in spoiled {
+    for (spoil, reason) in spoilt {
         let mut bench = Bench::new("");
         let program = bench.path("module/bin/build");
         spoil(&program);
