@@ -15,6 +15,7 @@ mod groups;
 mod names;
 mod resolve;
 pub mod restorer;
+mod usage;
 pub mod variables;
 
 pub use variables::Variables;

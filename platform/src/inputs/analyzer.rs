@@ -54,6 +54,10 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    before_help = " <image>",
+    about = "finds the image of the previous build and the run image, and writes analyzed.toml"
+)]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
@@ -155,10 +159,18 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     })
 }
 
+/// The definitions, for the page that lists them.
+#[cfg(test)]
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::inputs::flags::testing::{
+        Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+    };
     use crate::log::captured;
 
     #[test]
@@ -173,6 +185,33 @@ mod tests {
                 ("insecure-registry", 13, 99),
             ],
         );
+    }
+
+    /// Flag, field, what it takes, APIs, variable, default.
+    const TABLE: &str = r#"
+        layers             layers_dir           Dir        all    CNB_LAYERS_DIR           "/layers"
+        analyzed           analyzed_path        Path       all    CNB_ANALYZED_PATH        "/layers/analyzed.toml"
+        cache-dir          cache_dir            DirIfAny   none   CNB_CACHE_DIR            None
+        cache-image        cache_image          TextIfAny  all    CNB_CACHE_IMAGE          None
+        launch-cache       launch_cache_dir     DirIfAny   0.9-   CNB_LAUNCH_CACHE_DIR     None
+        daemon             daemon               Switch     all    CNB_USE_DAEMON           false
+        insecure-registry  insecure_registries  List       0.13-  CNB_INSECURE_REGISTRIES  []
+        tag                tags                 List       all    -                        []
+        previous-image     previous_image       Text       all    CNB_PREVIOUS_IMAGE       "app"
+        run-image          run_image            Text       all    CNB_RUN_IMAGE            "base"
+        skip-layers        skip_layers          Switch     0.9-   CNB_SKIP_LAYERS          false
+        skip-layers        skip_layers          Switch     0.9-   CNB_SKIP_RESTORE         false
+    "#;
+
+    #[test]
+    fn each_flag_fills_its_field() {
+        let base = Base {
+            pairs: &[("CNB_RUN_IMAGE", "base")],
+            arguments: &["app"],
+        };
+        let table = [TABLE, COMMON, USER].concat();
+        check_table::<Flags, _>(GATES, &table, base, parse);
+        check_layout::<Flags, _>(GATES, base, parse);
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    before_help = "",
+    about = "runs the buildpacks of the group, and writes metadata.toml"
+)]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
@@ -94,10 +98,16 @@ fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
     })
 }
 
+/// The definitions, for the page that lists them.
+#[cfg(test)]
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::inputs::flags::testing::{Base, COMMON, call, check_flags, check_table, ending};
 
     #[test]
     fn flags_follow_the_api() {
@@ -106,6 +116,25 @@ mod tests {
             "app buildpacks group layers log-level no-color plan platform version",
             &[("build-config", 11, 99), ("analyzed", 12, 99)],
         );
+    }
+
+    /// Flag, field, what it takes, APIs, variable, default.
+    const TABLE: &str = r#"
+        app           app_dir           Dir   all    CNB_APP_DIR           "/workspace"
+        layers        layers_dir        Dir   all    CNB_LAYERS_DIR        "/layers"
+        platform      platform_dir      Dir   all    CNB_PLATFORM_DIR      "/platform"
+        buildpacks    buildpacks_dir    Dir   all    CNB_BUILDPACKS_DIR    "/cnb/buildpacks"
+        build-config  build_config_dir  Dir   0.11-  CNB_BUILD_CONFIG_DIR  "/cnb/build-config"
+        analyzed      analyzed_path     Path  0.12-  CNB_ANALYZED_PATH     "/layers/analyzed.toml"
+        group         group_path        Path  all    CNB_GROUP_PATH        "/layers/group.toml"
+        plan          plan_path         Path  all    CNB_PLAN_PATH         "/layers/plan.toml"
+        exec-env      exec_env          Text  none   CNB_EXEC_ENV          "production"
+    "#;
+
+    #[test]
+    fn each_flag_fills_its_field() {
+        let table = [TABLE, COMMON].concat();
+        check_table::<Flags, _>(GATES, &table, Base::default(), parse);
     }
 
     #[test]

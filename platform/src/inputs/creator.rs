@@ -97,6 +97,10 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    before_help = " <image>",
+    about = "analyzes, detects, restores, builds and exports, all in one"
+)]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
@@ -263,108 +267,11 @@ impl ImageNames {
     }
 }
 
+/// The definitions, for the page that lists them.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
-
-    #[test]
-    fn flags_follow_the_api() {
-        check_flags::<Flags>(
-            GATES,
-            "app buildpacks cache-dir cache-image daemon gid launch-cache launcher layers log-level \
-             no-color order parallel platform previous-image process-type project-metadata report \
-             run-image skip-restore stack tag uid version",
-            &[
-                ("build-config launcher-sbom", 11, 99),
-                ("run layout layout-dir", 12, 99),
-                ("insecure-registry", 13, 99),
-                ("system", 15, 99),
-            ],
-        );
-    }
-
-    /// Tekton's task gives every flag a value, empty where it has none.
-    #[test]
-    fn empty_values_are_none() {
-        let args = [
-            "-app=/a",
-            "-cache-dir=",
-            "-cache-image=",
-            "-uid=1000",
-            "-gid=1000",
-            "-layers=/l",
-            "-platform=/p",
-            "-report=/l/report.toml",
-            "-process-type=",
-            "-skip-restore=false",
-            "-previous-image=",
-            "-run-image=run",
-            "-tag=",
-            "app",
-        ];
-        let call = call(
-            9,
-            &args,
-            &[("SOURCE_DATE_EPOCH", "7"), ("CNB_EXTENDED_DIR", "e")],
-        );
-        let inputs = parse(&call).unwrap().unwrap();
-        let expected = Inputs {
-            common: Common {
-                log_level: "info".to_owned(),
-                no_color: false,
-            },
-            user: User {
-                uid: 1000,
-                gid: 1000,
-            },
-            images: ImageSource::default(),
-            app_dir: "/a".into(),
-            layers_dir: "/l".into(),
-            platform_dir: "/p".into(),
-            buildpacks_dir: "/cnb/buildpacks".into(),
-            extensions_dir: "/cnb/extensions".into(),
-            build_config_dir: "/cnb/build-config".into(),
-            generated_dir: "/l/generated".into(),
-            extended_dir: "e".into(),
-            order_path: "/cnb/order.toml".into(),
-            system_path: "/cnb/system.toml".into(),
-            run_path: "/cnb/run.toml".into(),
-            stack_path: "/cnb/stack.toml".into(),
-            analyzed_path: "/l/analyzed.toml".into(),
-            group_path: "/l/group.toml".into(),
-            plan_path: "/l/plan.toml".into(),
-            report_path: "/l/report.toml".into(),
-            project_metadata_path: "/l/project-metadata.toml".into(),
-            launcher_path: "/cnb/lifecycle/launcher".into(),
-            launcher_sbom_dir: "/cnb/lifecycle".into(),
-            cache_dir: None,
-            launch_cache_dir: None,
-            cache_image: None,
-            process_type: None,
-            parallel: false,
-            skip_restore: false,
-            output_image: "app".to_owned(),
-            previous_image: "app".to_owned(),
-            run_image: "run".to_owned(),
-            tags: Vec::new(),
-            exec_env: "production".to_owned(),
-            source_date_epoch: Some("7".to_owned()),
-        };
-        assert_eq!(inputs, expected);
-    }
-
-    #[test]
-    fn both_variables_skip() {
-        for name in ["CNB_SKIP_LAYERS", "CNB_SKIP_RESTORE"] {
-            let call = call(15, &["-run-image=run", "app"], &[(name, "true")]);
-            assert!(parse(&call).unwrap().unwrap().skip_restore, "{name}");
-        }
-    }
-
-    #[test]
-    fn one_image_is_wanted() {
-        let text = "failed to parse arguments: received 0 arguments, but expected 1";
-        assert_eq!(ending(parse(&call(12, &[], &[]))), (3, text.to_owned()));
-    }
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
 }
+
+#[cfg(test)]
+mod tests;

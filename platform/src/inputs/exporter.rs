@@ -75,6 +75,10 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    before_help = " <image> [<image>...]",
+    about = "makes the app image of the layers, fills the cache, and writes report.toml"
+)]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
@@ -227,81 +231,11 @@ fn analyzed_run_image(path: &Path) -> Result<String, Failure> {
         })
 }
 
+/// The definitions, for the page that lists them.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
-
-    #[test]
-    fn flags_follow_the_api() {
-        check_flags::<Flags>(
-            GATES,
-            "analyzed app cache-dir cache-image daemon gid group image launch-cache launcher layers \
-             log-level no-color parallel process-type project-metadata report run-image uid version",
-            &[
-                ("launcher-sbom", 11, 99),
-                ("extended layout layout-dir run", 12, 99),
-                ("insecure-registry", 13, 99),
-                ("stack", 7, 12),
-            ],
-        );
-    }
-
-    #[test]
-    fn run_image_is_not_for_platforms_to_say() {
-        let refused = |name| {
-            (
-                3,
-                format!("failed to resolve inputs: {name} is unsupported"),
-            )
-        };
-        let count = "failed to parse arguments: at least one image argument is required";
-        let variable = [("CNB_RUN_IMAGE", "mine")];
-        for (args, expected) in [
-            (&[][..], (3, count.to_owned())),
-            (&["-run-image=other", "app"], refused("-run-image")),
-            (&["-run-image=mine", "-image=x", "app"], refused("-image")),
-            (&["-image=x", "app"], refused("-image")),
-            (
-                &[""],
-                (
-                    3,
-                    "failed to resolve inputs: image argument is required".to_owned(),
-                ),
-            ),
-        ] {
-            assert_eq!(
-                ending(parse(&call(13, args, &variable))),
-                expected,
-                "{args:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn run_image_is_the_analyzers() {
-        let dir = tempfile::tempdir().unwrap();
-        let layers = dir.path().display().to_string();
-        let file = dir.path().join("analyzed.toml");
-        let missing = "failed to resolve inputs: run image not found in analyzed metadata";
-        let args = ["-layers", &layers, "app", "", "two", "-daemon"];
-        let ending_now = || ending(parse(&call(13, &args, &[])));
-        assert_eq!(ending_now(), (3, missing.to_owned()));
-        fs_err::write(&file, "[image]\nreference = \"x\"\n").unwrap();
-        assert_eq!(ending_now(), (3, missing.to_owned()));
-        fs_err::write(&file, "[run-image]\nreference = \"\"\n").unwrap();
-        assert_eq!(ending_now(), (3, missing.to_owned()));
-        fs_err::write(&file, "[run-image]\nreference = \"/L/Upper@sha256:00\"\n").unwrap();
-        assert_eq!(ending_now().0, 3);
-        // In a layout that is a path, not a name.
-        let layout = [
-            ("CNB_USE_LAYOUT", "1"),
-            ("CNB_LAYOUT_DIR", "/L"),
-            ("CNB_EXPERIMENTAL_MODE", "quiet"),
-        ];
-        let inputs = parse(&call(13, &args, &layout)).unwrap().unwrap();
-        assert_eq!(inputs.output_image, "app");
-        assert_eq!(inputs.additional_names, ["two", "-daemon"]);
-        assert_eq!(inputs.extended_dir, dir.path().join("extended"));
-    }
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,12 @@
-//! From an invocation to a phase's flags: variables behind flags, flags gated by API, usage (COM-012 to COM-019).
+//! From an invocation to a phase's flags: variables behind flags, flags gated by API (COM-012 to COM-019).
 //!
 //! A phase declares its flags with clap, flag, variable, default and help text together. What clap cannot do is
 //! done here: flags as Go reads them, variables from [`Variables`](crate::inputs::Variables) instead of the
-//! process, empty variables as unset, malformed ones as false or 0, flags that an API does not have, and the
-//! usage listing.
+//! process, empty variables as unset, malformed ones as false or 0, and flags that an API does not have.
+//! The listing of the flags is [`usage`](crate::inputs::usage)'s.
 
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -17,6 +16,7 @@ use crate::api::PlatformApi;
 use crate::entry::Invocation;
 use crate::exit::{ExitCode, Failure};
 use crate::inputs::go_flags::{self, Kind, Refusal, Typed};
+use crate::inputs::usage::usage;
 use crate::inputs::{Variables, variables};
 use crate::{log, version};
 
@@ -56,8 +56,23 @@ impl Gate {
         }
     }
 
-    fn is_open(self, api: PlatformApi) -> bool {
+    /// Returns whether the gate is a flag's.
+    pub(crate) fn is_of(self, flag: &str) -> bool {
+        self.flag == flag
+    }
+
+    /// Returns whether an API has the flag.
+    pub(crate) fn is_open(self, api: PlatformApi) -> bool {
         (self.first..self.end).contains(&api.version().minor)
+    }
+
+    /// Returns the flag's APIs in words; `None` where there is no flag at any API.
+    pub(crate) fn words(self) -> Option<String> {
+        match (self.first, self.end) {
+            (u32::MAX, _) => None,
+            (0, end) => Some(format!("before 0.{end}")),
+            (first, _) => Some(format!("since 0.{first}")),
+        }
     }
 }
 
@@ -115,9 +130,11 @@ fn read<T: clap::Args>(
 ) -> Result<(Given<T>, clap::ArgMatches), Refusal> {
     let command = command::<T>();
     let typed = go_flags::split(&invocation.args, &|name| {
-        flag(&command, name)
-            .filter(|_| is_open(gates, name, invocation.api))
-            .map(kind)
+        let arg = flag(&command, name).ok_or_else(String::new)?;
+        match closed(gates, name, invocation.api) {
+            Some(gate) => Err(why_closed(gate, arg, invocation.api)),
+            None => Ok(kind(arg)),
+        }
     })?;
     let words = words(&command, &typed, &invocation.variables);
     let positionals = typed
@@ -135,7 +152,7 @@ fn read<T: clap::Args>(
 }
 
 /// Returns the phase's flags as clap sees them.
-fn command<T: clap::Args>() -> clap::Command {
+pub(crate) fn command<T: clap::Args>() -> clap::Command {
     T::augment_args(clap::Command::new("lifecycle"))
         .no_binary_name(true)
         .disable_help_flag(true)
@@ -148,20 +165,37 @@ fn without_environment(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| arg.env(Resettable::<clap::builder::OsStr>::Reset))
 }
 
-fn flag<'a>(command: &'a clap::Command, name: &str) -> Option<&'a clap::Arg> {
+pub(crate) fn flag<'a>(command: &'a clap::Command, name: &str) -> Option<&'a clap::Arg> {
     command
         .get_arguments()
         .find(|arg| arg.get_long() == Some(name))
 }
 
-fn is_open(gates: &[Gate], name: &str, api: PlatformApi) -> bool {
-    gates
-        .iter()
-        .filter(|gate| gate.flag == name)
-        .all(|gate| gate.is_open(api))
+/// Returns the gate that an API does not get a flag through.
+fn closed(gates: &[Gate], name: &str, api: PlatformApi) -> Option<Gate> {
+    let mut gates = gates.iter().filter(|gate| gate.is_of(name));
+    gates.find(|gate| !gate.is_open(api)).copied()
 }
 
-fn kind(arg: &clap::Arg) -> Kind {
+/// Says what to do instead of a flag that the API in force lacks.
+fn why_closed(gate: Gate, arg: &clap::Arg, api: PlatformApi) -> String {
+    let variable = arg.get_env().unwrap_or_default().display();
+    let Some(apis) = gate.words() else {
+        return format!("\n{variable} has no flag; set the variable");
+    };
+    let (name, variable_of_api) = (gate.flag, variables::PLATFORM_API);
+    let why = format!(
+        "\n-{name} is a flag {apis}, and {variable_of_api} is {}",
+        api.version()
+    );
+    // COM-016. What an API has left behind is of no use as a variable either.
+    if arg.get_env().is_some() && gate.first > api.version().minor {
+        return format!("{why}; {variable} counts at every API");
+    }
+    why
+}
+
+pub(crate) fn kind(arg: &clap::Arg) -> Kind {
     if matches!(arg.get_action(), clap::ArgAction::Append) {
         return Kind::List;
     }
@@ -197,7 +231,7 @@ fn words(command: &clap::Command, typed: &Typed, variables: &Variables) -> Vec<O
 }
 
 /// Returns the values that a flag's variable gives it.
-fn from_variable(arg: &clap::Arg, variables: &Variables) -> Vec<OsString> {
+pub(crate) fn from_variable(arg: &clap::Arg, variables: &Variables) -> Vec<OsString> {
     let Some(name) = arg.get_env().and_then(OsStr::to_str) else {
         return Vec::new();
     };
@@ -239,56 +273,6 @@ fn is_on(name: &str, variables: &Variables) -> bool {
     }
 }
 
-/// Returns the listing of the flags that there are, with the defaults that hold in this environment.
-fn usage<T: clap::Args>(invocation: &Invocation, gates: &[Gate]) -> String {
-    let command = command::<T>();
-    let mut flags: Vec<_> = command
-        .get_arguments()
-        .filter_map(|arg| Some((arg.get_long()?, arg)))
-        .filter(|(name, _)| is_open(gates, name, invocation.api))
-        .collect();
-    flags.sort_by_key(|(name, _)| *name);
-    let mut usage = String::from("Usage of lifecycle:\n");
-    for (name, arg) in flags {
-        let value = match kind(arg) {
-            Kind::Bool => "",
-            Kind::Int => " int",
-            Kind::Text => " string",
-            Kind::List => " value",
-        };
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let variable = arg
-            .get_env()
-            .map(|name| format!(" [{}]", name.display()))
-            .unwrap_or_default();
-        let default = default(arg, &invocation.variables);
-        // Writing into a String cannot fail.
-        let _ = writeln!(usage, "  -{name}{value}\n    \t{help}{variable}{default}");
-    }
-    usage
-}
-
-/// Returns ` (default …)`, nothing for a default that is empty, false or 0.
-fn default(arg: &clap::Arg, variables: &Variables) -> String {
-    let values = from_variable(arg, variables);
-    let value = values.first().map(OsString::as_os_str).or_else(|| {
-        arg.get_default_values()
-            .first()
-            .map(clap::builder::OsStr::as_os_str)
-    });
-    match (kind(arg), value) {
-        (_, None) => String::new(),
-        (Kind::Bool | Kind::Int, Some(value)) if value == "false" || value == "0" => String::new(),
-        (Kind::Bool | Kind::Int, Some(value)) => format!(" (default {})", value.display()),
-        (Kind::Text, Some(value)) if value.is_empty() => String::new(),
-        (Kind::Text, Some(value)) => format!(" (default {})", go_flags::quote(value)),
-        (Kind::List, Some(_)) => {
-            let all: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
-            format!(" (default [{}])", all.join(" "))
-        }
-    }
-}
-
 /// Prints why nothing is run. A failure of these has been said already, so nothing repeats it.
 fn refuse(refusal: Refusal, usage: &str) -> Result<(), Failure> {
     let (message, result) = match refusal {
@@ -303,247 +287,8 @@ fn refuse(refusal: Refusal, usage: &str) -> Result<(), Failure> {
     result
 }
 
-/// What tests of phases' inputs begin with.
 #[cfg(test)]
-pub(crate) mod testing {
-    use super::*;
-
-    /// Returns a call with variables.
-    pub(crate) fn call(minor: u32, args: &[&str], pairs: &[(&str, &str)]) -> Invocation {
-        Invocation {
-            name: "tester".to_owned(),
-            api: PlatformApi::at(minor),
-            args: args.iter().map(OsString::from).collect(),
-            variables: Variables::from_pairs(pairs.iter().map(|(k, v)| (k.into(), v.into()))),
-        }
-    }
-
-    /// Checks which flags there are at every API: `always`, and others from one API on, before another.
-    pub(crate) fn check_flags<T: clap::Args>(
-        gates: &[Gate],
-        always: &str,
-        others: &[(&str, u32, u32)],
-    ) {
-        let command = command::<T>();
-        for gate in gates {
-            assert!(flag(&command, gate.flag).is_some(), "{}", gate.flag);
-        }
-        for minor in 7..=15 {
-            let mut expected: Vec<_> = always.split(' ').collect();
-            expected.extend(
-                others
-                    .iter()
-                    .filter(|(_, first, end)| (*first..*end).contains(&minor))
-                    .flat_map(|(flags, ..)| flags.split(' ')),
-            );
-            expected.sort_unstable();
-            let usage = usage::<T>(&call(minor, &[], &[]), gates);
-            let listed: Vec<_> = usage
-                .lines()
-                .filter_map(|line| line.strip_prefix("  -")?.split(' ').next())
-                .collect();
-            assert_eq!(listed, expected, "0.{minor}");
-        }
-    }
-
-    /// Returns how a failure ends: code and last line.
-    pub(crate) fn ending<T: std::fmt::Debug>(result: Result<T, Failure>) -> (u8, String) {
-        let failure = result.unwrap_err();
-        (failure.code as u8, format!("{:#}", failure.error))
-    }
-}
+pub(crate) mod testing;
 
 #[cfg(test)]
-mod tests {
-    use super::testing::call;
-    use super::*;
-    use crate::inputs::groups::{CommonFlags, ImageFlags, UserFlags};
-
-    #[derive(Debug, clap::Args)]
-    struct Flags {
-        #[command(flatten)]
-        common: CommonFlags,
-        #[command(flatten)]
-        user: UserFlags,
-        #[command(flatten)]
-        images: ImageFlags,
-        /// where the app is
-        #[arg(long, env = variables::APP_DIR, default_value = "/workspace", value_parser = path())]
-        app: PathBuf,
-        /// old file
-        #[arg(long, env = variables::STACK_PATH, value_parser = path())]
-        stack: Option<PathBuf>,
-        /// leave layers out
-        #[arg(long, env = variables::SKIP_LAYERS, action = clap::ArgAction::Set, default_value = "false")]
-        skip_layers: bool,
-    }
-
-    const GATES: &[Gate] = &[
-        Gate::since("insecure-registry", 13),
-        Gate::before("stack", 12),
-        Gate::never("skip-layers"),
-    ];
-
-    fn flags(args: &[&str], pairs: &[(&str, &str)]) -> Flags {
-        read::<Flags>(&call(13, args, pairs), GATES)
-            .unwrap()
-            .0
-            .flags
-    }
-
-    #[test]
-    fn flag_beats_variable_beats_default() {
-        for (args, pairs, expected) in [
-            (&[][..], &[][..], "/workspace"),
-            (&[], &[("CNB_APP_DIR", "/variable")], "/variable"),
-            (&[], &[("CNB_APP_DIR", "")], "/workspace"),
-            (&["-app", "/flag"], &[("CNB_APP_DIR", "/variable")], "/flag"),
-            (&["-app", "/one", "-app=/two"], &[], "/two"),
-            (&["-app="], &[("CNB_APP_DIR", "/variable")], ""),
-        ] {
-            assert_eq!(
-                flags(args, pairs).app,
-                PathBuf::from(expected),
-                "{args:?} {pairs:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn malformed_variables_are_false_or_zero() {
-        for (value, expected) in [
-            ("1", true),
-            ("t", true),
-            ("T", true),
-            ("TRUE", true),
-            ("true", true),
-            ("True", true),
-            ("0", false),
-            ("F", false),
-            ("yes", false),
-            ("tRUE", false),
-            ("", false),
-        ] {
-            assert_eq!(
-                flags(&[], &[("CNB_NO_COLOR", value)]).common.no_color,
-                expected,
-                "{value}"
-            );
-        }
-        for (value, expected) in [
-            ("1001", 1001),
-            ("0x3e9", 0),
-            ("abc", 0),
-            ("", 0),
-            ("-1", -1),
-        ] {
-            assert_eq!(
-                flags(&[], &[("CNB_USER_ID", value)]).user.uid,
-                expected,
-                "{value}"
-            );
-        }
-        let flags = flags(
-            &["-no-color=false", "-uid", "0x3e9"],
-            &[("CNB_NO_COLOR", "1")],
-        );
-        assert!(!flags.common.no_color);
-        assert_eq!(flags.user.uid, 1001);
-    }
-
-    #[test]
-    fn two_variables_skip() {
-        assert!(!flags(&[], &[]).skip_layers);
-        assert!(flags(&[], &[("CNB_SKIP_LAYERS", "true")]).skip_layers);
-        assert!(flags(&[], &[("CNB_SKIP_RESTORE", "true")]).skip_layers);
-        assert!(
-            flags(
-                &[],
-                &[("CNB_SKIP_RESTORE", "true"), ("CNB_SKIP_LAYERS", "false")]
-            )
-            .skip_layers
-        );
-    }
-
-    #[test]
-    fn lists_follow_their_variable() {
-        let flags = flags(
-            &["-insecure-registry", "c", "-insecure-registry=d"],
-            &[("CNB_INSECURE_REGISTRIES", "a,b")],
-        );
-        assert_eq!(flags.images.insecure_registry, ["a", "b", "c", "d"]);
-    }
-
-    #[test]
-    fn flags_of_other_apis_are_unknown() {
-        for (minor, args, known) in [
-            (12, &["-insecure-registry", "a"][..], false),
-            (13, &["-insecure-registry", "a"], true),
-            (15, &["-insecure-registry", "a"], true),
-            (11, &["-stack", "a"], true),
-            (12, &["-stack", "a"], false),
-            (7, &["-skip-layers"], false),
-            (15, &["-skip-layers"], false),
-        ] {
-            let result = read::<Flags>(&call(minor, args, &[]), GATES);
-            let expected = format!("flag provided but not defined: {}", args[0]);
-            match result {
-                Ok(_) => assert!(known, "0.{minor} {args:?}"),
-                Err(refusal) => {
-                    assert!(!known, "0.{minor} {args:?}");
-                    assert_eq!(refusal, Refusal::Wrong(expected));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn variables_count_where_the_flag_does_not() {
-        let call = call(
-            12,
-            &[],
-            &[("CNB_STACK_PATH", "/s"), ("CNB_INSECURE_REGISTRIES", "a")],
-        );
-        let flags = read::<Flags>(&call, GATES).unwrap().0.flags;
-        assert_eq!(flags.stack, Some(PathBuf::from("/s")));
-        assert_eq!(flags.images.insecure_registry, ["a"]);
-    }
-
-    #[test]
-    fn usage_lists_what_there_is() {
-        let call = call(
-            12,
-            &[],
-            &[
-                ("CNB_USER_ID", "7"),
-                ("CNB_USE_LAYOUT", "true"),
-                ("CNB_APP_DIR", "/a b"),
-            ],
-        );
-        snapbox::assert_data_eq!(
-            usage::<Flags>(&call, GATES).replace('\t', "    "),
-            snapbox::str![[r#"
-Usage of lifecycle:
-  -app string
-        where the app is [CNB_APP_DIR] (default "/a b")
-  -daemon
-        images are in a daemon [CNB_USE_DAEMON]
-  -gid int
-        group that the phase runs as [CNB_GROUP_ID]
-  -layout
-        images are in OCI layouts on disk [CNB_USE_LAYOUT] (default true)
-  -layout-dir string
-        directory of OCI layouts [CNB_LAYOUT_DIR]
-  -log-level string
-        least level of messages: debug, info, warn, error [CNB_LOG_LEVEL] (default "info")
-  -no-color
-        print no colors [CNB_NO_COLOR]
-  -uid int
-        user that the phase runs as [CNB_USER_ID] (default 7)
-  -version
-        print the version and stop
-
-"#]]
-        );
-    }
-}
+mod tests;

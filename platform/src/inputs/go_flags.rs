@@ -39,10 +39,10 @@ pub(crate) enum Refusal {
     Wrong(String),
 }
 
-/// Takes a command line apart. `kind_of` knows the flags that there are.
+/// Takes a command line apart. `kind_of` knows the flags that there are, and what to say beside of one that is not.
 pub(crate) fn split(
     args: &[OsString],
-    kind_of: &dyn Fn(&str) -> Option<Kind>,
+    kind_of: &dyn Fn(&str) -> Result<Kind, String>,
 ) -> Result<Typed, Refusal> {
     let mut typed = Typed::default();
     let mut rest = args.iter();
@@ -59,9 +59,7 @@ pub(crate) fn split(
             break;
         };
         let name = String::from_utf8_lossy(flag.name).into_owned();
-        let Some(kind) = kind_of(&name) else {
-            return Err(unknown(&name));
-        };
+        let kind = kind_of(&name).map_err(|why| unknown(&name, &why))?;
         let value = match (flag.value, kind) {
             (Some(value), _) => OsString::from_vec(value.to_vec()),
             (None, Kind::Bool) => OsString::from("true"),
@@ -139,10 +137,10 @@ fn flag_of(word: &[u8]) -> Result<Option<Flag<'_>>, Refusal> {
     }))
 }
 
-fn unknown(name: &str) -> Refusal {
+fn unknown(name: &str, why: &str) -> Refusal {
     match name {
         "h" | "help" => Refusal::Help,
-        _ => Refusal::Wrong(format!("flag provided but not defined: -{name}")),
+        _ => Refusal::Wrong(format!("flag provided but not defined: -{name}{why}")),
     }
 }
 
@@ -213,13 +211,14 @@ fn without_underscores(body: &str, has_prefix: bool) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn kind_of(name: &str) -> Option<Kind> {
-        Some(match name {
+    fn kind_of(name: &str) -> Result<Kind, String> {
+        Ok(match name {
             "layout" | "no-color" => Kind::Bool,
             "uid" => Kind::Int,
             "app" | "layers" => Kind::Text,
             "tag" => Kind::List,
-            _ => return None,
+            "stack" => return Err("\nno more".to_owned()),
+            _ => return Err(String::new()),
         })
     }
 
@@ -288,6 +287,10 @@ mod tests {
             (
                 &["-appx", "a"],
                 Some("flag provided but not defined: -appx"),
+            ),
+            (
+                &["-stack=a"],
+                Some("flag provided but not defined: -stack\nno more"),
             ),
             (&["-app"], Some("flag needs an argument: -app")),
             (&["---app", "a"], Some("bad flag syntax: ---app")),

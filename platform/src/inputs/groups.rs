@@ -137,7 +137,7 @@ pub(crate) struct GeneratedFlag {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExecEnvVariable {
-    /// execution environment; has no flag
+    /// execution environment
     #[arg(long, env = v::EXEC_ENV, default_value = "production")]
     pub(crate) exec_env: String,
 }

@@ -50,6 +50,10 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Inputs>, Failure> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    before_help = "",
+    about = "brings back layers of the previous build from the cache and what is known of them"
+)]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
@@ -117,10 +121,18 @@ fn resolve(given: Given<Flags>) -> Result<Inputs, Failure> {
     })
 }
 
+/// The definitions, for the page that lists them.
+#[cfg(test)]
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::inputs::flags::testing::{
+        Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+    };
     use crate::log::captured;
 
     #[test]
@@ -135,6 +147,29 @@ mod tests {
                 ("run", 14, 99),
             ],
         );
+    }
+
+    /// Flag, field, what it takes, APIs, variable, default.
+    const TABLE: &str = r#"
+        layers             layers_dir           Dir        all    CNB_LAYERS_DIR           "/layers"
+        analyzed           analyzed_path        Path       all    CNB_ANALYZED_PATH        "/layers/analyzed.toml"
+        group              group_path           Path       all    CNB_GROUP_PATH           "/layers/group.toml"
+        generated          generated_dir        Dir        0.12-  CNB_GENERATED_DIR        "/layers/generated"
+        run                run_path             Path       0.14-  CNB_RUN_PATH             "/cnb/run.toml"
+        cache-dir          cache_dir            DirIfAny   all    CNB_CACHE_DIR            None
+        cache-image        cache_image          TextIfAny  all    CNB_CACHE_IMAGE          None
+        build-image        build_image          TextIfAny  0.10-  CNB_BUILD_IMAGE          None
+        daemon             daemon               Switch     0.12-  CNB_USE_DAEMON           false
+        insecure-registry  insecure_registries  List       0.13-  CNB_INSECURE_REGISTRIES  []
+        skip-layers        skip_layers          Switch     all    CNB_SKIP_LAYERS          false
+        skip-layers        skip_layers          Switch     all    CNB_SKIP_RESTORE         false
+    "#;
+
+    #[test]
+    fn each_flag_fills_its_field() {
+        let table = [TABLE, COMMON, USER].concat();
+        check_table::<Flags, _>(GATES, &table, Base::default(), parse);
+        check_layout::<Flags, _>(GATES, Base::default(), parse);
     }
 
     #[test]
