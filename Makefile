@@ -1,6 +1,6 @@
 # make help says what there is.
 
-BINARIES := analyzer detector restorer builder exporter creator launcher lifecycle slipway
+BINARIES := analyzer detector restorer builder exporter creator rebaser launcher lifecycle slipway
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 APP ?= java-maven

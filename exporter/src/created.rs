@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
-/// What images say when nobody asks for another time.
-const DEFAULT: &str = "1980-01-01T00:00:01Z";
+use layout::config::CREATED;
 
 /// Returns `created` for an image: `SOURCE_DATE_EPOCH` in this machine's time zone, if it is a number of seconds.
 ///
@@ -15,12 +13,12 @@ pub fn created(source_date_epoch: Option<&str>) -> String {
 
 fn created_in(source_date_epoch: Option<&str>, zone: &TimeZone) -> String {
     let Some(epoch) = source_date_epoch else {
-        return DEFAULT.to_owned();
+        return CREATED.to_owned();
     };
     parse(epoch).map_or_else(
         || {
             tracing::warn!("Ignoring invalid SOURCE_DATE_EPOCH");
-            DEFAULT.to_owned()
+            CREATED.to_owned()
         },
         |time| rfc3339(time, zone),
     )
@@ -61,16 +59,16 @@ mod tests {
         let new_york = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").expect("zone");
         let kathmandu = TimeZone::posix("<+0545>-5:45").expect("zone");
         let cases = [
-            (None, &TimeZone::UTC, DEFAULT),
+            (None, &TimeZone::UTC, CREATED),
             (Some("0"), &TimeZone::UTC, "1970-01-01T00:00:00Z"),
             (Some("1234567890"), &TimeZone::UTC, "2009-02-13T23:31:30Z"),
             (Some("1700000000"), &new_york, "2023-11-14T17:13:20-05:00"),
             (Some("1690000000"), &new_york, "2023-07-22T00:26:40-04:00"),
             (Some("0"), &kathmandu, "1970-01-01T05:45:00+05:45"),
             (Some("-1"), &TimeZone::UTC, "1969-12-31T23:59:59Z"),
-            (Some("1.5"), &TimeZone::UTC, DEFAULT),
-            (Some("yesterday"), &TimeZone::UTC, DEFAULT),
-            (Some("99999999999999999"), &TimeZone::UTC, DEFAULT),
+            (Some("1.5"), &TimeZone::UTC, CREATED),
+            (Some("yesterday"), &TimeZone::UTC, CREATED),
+            (Some("99999999999999999"), &TimeZone::UTC, CREATED),
         ];
         for (epoch, zone, expected) in cases {
             assert_eq!(created_in(epoch, zone), expected, "{epoch:?}");

@@ -14,6 +14,9 @@ use crate::digest::DiffId;
 use crate::json;
 use crate::manifest::Platform;
 
+/// When images say that they were made, where nobody asks for another time (EXP-063, REB-023).
+pub const CREATED: &str = "1980-01-01T00:00:01Z";
+
 /// An image config document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -122,10 +122,11 @@ impl ImageEditor {
 
     /// Puts the layers above `old_top` on `base` instead (rebase): app layers are kept byte for byte.
     ///
-    /// Config and annotations stay, but for what the new base says about its platform.
+    /// The platform is the new base's (REB-022). What the old base said of itself goes: annotations, author and Docker
+    /// version (REB-024). The rest of the config stays.
     pub fn rebase(&mut self, old_top: &DiffId, base: &Image) -> Result<(), store::Error> {
         let top = self.layers.iter().position(|it| it.diff_id == *old_top);
-        let top = top.ok_or_else(|| unknown_layer(old_top, base))?;
+        let top = top.ok_or_else(|| store::Error::NoBaseLayer(old_top.clone()))?;
         let mut kept = self.layers.split_off(top + 1);
         for layer in &mut kept {
             if let Origin::Base(blobs) = &layer.origin {
@@ -149,6 +150,10 @@ impl ImageEditor {
         config.os_version = new_config.os_version;
         config.os_features = new_config.os_features;
         config.variant = new_config.variant;
+        config.author.clear();
+        config.docker_version.clear();
+        self.annotations.clear();
+        self.media_type = Some(MediaType::ImageManifest);
         self.number_layers();
         Ok(())
     }

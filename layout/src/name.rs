@@ -94,6 +94,19 @@ impl FromStr for Reference {
     }
 }
 
+/// Returns the name whose path this is below `layout_dir`; `None` for a path that no name has.
+pub fn name_of_layout_path(path: &Path, layout_dir: &Path) -> Option<Reference> {
+    let below = path.strip_prefix(layout_dir).ok()?.to_str()?;
+    let (name, end) = below.rsplit_once('/')?;
+    let tagged = Reference::parse(&format!("{name}:{end}")).ok();
+    let digested = || {
+        let repository = name.strip_suffix("/sha256")?;
+        Reference::parse(&format!("{repository}@sha256:{end}")).ok()
+    };
+    let is_there = |it: &Reference| it.layout_path(layout_dir) == path;
+    digested().filter(is_there).or(tagged.filter(is_there))
+}
+
 /// Returns the path of an image to read: `text` itself if it begins with `layout_dir`, else the mapped name (LAY-007).
 pub fn layout_path_to_read(text: &str, layout_dir: &Path) -> Result<PathBuf, ParseError> {
     // The reference compares text, not path parts.
@@ -304,6 +317,34 @@ mod tests {
     }
 
     /// LAY-007.
+    #[test]
+    fn paths_have_names() {
+        let hex = "9bff545fd88403019875bc484da593c84761e6c89bae9058b76d1054d54548d0";
+        let digest = format!("/dir/index.docker.io/acme/app/sha256/{hex}");
+        for (path, expected) in [
+            (
+                "/dir/index.docker.io/library/run/latest",
+                Some("index.docker.io/library/run:latest".to_owned()),
+            ),
+            (
+                "/dir/localhost:5000/a/b/1",
+                Some("localhost:5000/a/b:1".to_owned()),
+            ),
+            (
+                &digest,
+                Some(format!("index.docker.io/acme/app@sha256:{hex}")),
+            ),
+            ("/dir/run/latest", None),
+            ("/dir/example.org/Run/latest", None),
+            ("/dir/latest", None),
+            ("/dir", None),
+            ("/other/index.docker.io/library/run/latest", None),
+        ] {
+            let name = name_of_layout_path(Path::new(path), Path::new("/dir"));
+            assert_eq!(name.map(|it| it.name()), expected, "{path}");
+        }
+    }
+
     #[test]
     fn text_that_begins_with_the_layout_directory_is_a_path() {
         let cases = [

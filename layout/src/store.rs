@@ -421,9 +421,12 @@ pub enum Error {
     Json(#[from] serde_json::Error),
     /// The blob of a layer that is reused is not in the previous image's layout.
     #[error(
-        "layer {0} cannot be reused: its blob is not in {1}\nput the blob there (a sparse image lacks it), or build without the previous image"
+        "layer {0} cannot be reused: its blob is not in {1}\nput the blob there (a sparse image lacks it), or build anew without a previous image"
     )]
     MissingBlob(String, PathBuf),
+    /// The image that is rebased has no layer with the diffID of its base's last one.
+    #[error("could not find base layer in image: none has the diffID {0}")]
+    NoBaseLayer(DiffId),
     /// No image of the layout was meant.
     #[error(transparent)]
     Select(#[from] Box<index::Error>),

@@ -10,18 +10,13 @@ const PHASES: &[(&str, &str, Command)] = &[
     ("restorer", "restore", restorer::command::command),
     ("builder", "build", builder::command::command),
     ("exporter", "export", exporter::command::command),
-    ("rebaser", "rebase", rebase),
+    ("rebaser", "rebase", rebaser::command::command),
     ("creator", "create", creator::command::command),
     ("extender", "extend", extend),
 ];
 
 fn main() -> std::process::ExitCode {
     entry::multicall(PHASES)
-}
-
-fn rebase(_: &Invocation) -> Result<(), Failure> {
-    let cause = anyhow::anyhow!("this lifecycle cannot rebase images yet");
-    Err(Failure::new(ExitCode::Rebase, "rebase", cause))
 }
 
 fn extend(_: &Invocation) -> Result<(), Failure> {

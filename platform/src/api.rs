@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use buildpack::Version;
-use buildpack::api::BuildpackApi;
+use buildpack::api::{BuildpackApi, ParseVersionError};
 use buildpack::group::GroupElement;
 
 use crate::exit::{ExitCode, Failure};
@@ -82,6 +82,12 @@ impl PlatformApi {
         self.0 >= v(12)
     }
 
+    /// A rebase takes over the new base's `io.buildpacks.base.*` labels, and only to a base that the app image
+    /// knows (0.12).
+    pub fn has_base_labels(self) -> bool {
+        self.0 >= v(12)
+    }
+
     /// Targets of buildpacks are matched (0.12).
     pub fn has_targets(self) -> bool {
         self.0 >= v(12)
@@ -115,6 +121,15 @@ impl PlatformApi {
     /// Execution environments (0.15).
     pub fn has_exec_env(self) -> bool {
         self.0 >= v(15)
+    }
+}
+
+/// Returns whether an app image stands on a stack, whose id and mixins a rebase compares; else it has a target (REB-011).
+/// `value` is what it was built with: its own `CNB_PLATFORM_API`, which need not be one that can still be spoken.
+pub fn is_on_stack(value: Option<&str>) -> Result<bool, ParseVersionError> {
+    match value {
+        None | Some("") => Ok(true),
+        Some(value) => Ok(value.parse::<Version>()? < v(12)),
     }
 }
 
@@ -274,6 +289,22 @@ mod tests {
             let failure = PlatformApi::negotiate(value).unwrap_err();
             assert_eq!(failure.code, ExitCode::PlatformApi);
             assert_eq!(failure.error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn app_images_stood_on_stacks_below_0_12() {
+        for (value, expected) in [
+            (None, Some(true)),
+            (Some(""), Some(true)),
+            (Some("0.3"), Some(true)),
+            (Some("0.11"), Some(true)),
+            (Some("0.12"), Some(false)),
+            (Some("0.99"), Some(false)),
+            (Some("1.0"), Some(false)),
+            (Some("new"), None),
+        ] {
+            assert_eq!(is_on_stack(value).ok(), expected, "{value:?}");
         }
     }
 

@@ -26,6 +26,15 @@ impl NamedImage {
 
 /// Looks an image up by name. One that is not there is no error.
 pub fn find(source: &ImageSource, name: &str) -> anyhow::Result<NamedImage> {
+    find_among(source, name, &Selector::default())
+}
+
+/// Looks an image up by name; where there are several, `selector` says which.
+pub fn find_among(
+    source: &ImageSource,
+    name: &str,
+    selector: &Selector,
+) -> anyhow::Result<NamedImage> {
     let Some(dir) = &source.layout_dir else {
         bail!(
             "cannot look up {name}: images are read from OCI layouts only so far; use -layout with -layout-dir"
@@ -33,7 +42,7 @@ pub fn find(source: &ImageSource, name: &str) -> anyhow::Result<NamedImage> {
     };
     let path = layout::name::layout_path_to_read(name, dir)?;
     let image = Layout::at(&path)
-        .image(&Selector::default())
+        .image(selector)
         .with_context(|| "failed to load image from index".to_owned())?;
     Ok(NamedImage {
         name: path.display().to_string(),

@@ -13,6 +13,7 @@ mod flags;
 mod go_flags;
 mod groups;
 mod names;
+pub mod rebaser;
 mod resolve;
 pub mod restorer;
 mod usage;

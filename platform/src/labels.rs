@@ -8,6 +8,12 @@ pub const BUILD_METADATA: &str = "io.buildpacks.build.metadata";
 pub const PROJECT_METADATA: &str = "io.buildpacks.project.metadata";
 /// Execution environment.
 pub const EXEC_ENV: &str = "io.buildpacks.exec-env";
+/// `false`: the image asks not to be rebased.
+pub const REBASABLE: &str = "io.buildpacks.rebasable";
+/// Id of the stack, below 0.12.
+pub const STACK_ID: &str = "io.buildpacks.stack.id";
+/// Mixins of the stack, a JSON array, below 0.12.
+pub const MIXINS: &str = "io.buildpacks.stack.mixins";
 /// Id of the base.
 pub const BASE_ID: &str = "io.buildpacks.base.id";
 /// Distribution of the base.

@@ -6,7 +6,7 @@ use layout::Reference;
 
 use crate::api::PlatformApi;
 use crate::exit::{ExitCode, Failure};
-use crate::files::{Analyzed, BuildMetadata, RunImageForExport, RunToml};
+use crate::files::{Analyzed, BuildMetadata, LayersMetadata, RunImageForExport, RunToml};
 
 /// Chooses among an image and its mirrors: those on `registry` that `readable` accepts first (COM-062).
 pub fn choose(
@@ -67,6 +67,13 @@ pub fn for_export(
             mirrors: Vec::new(),
         })
     }
+}
+
+/// Returns what an app image records of its run image: what a rebase chooses from (REB-008, REB-009).
+pub fn for_rebase(api: PlatformApi, app: &LayersMetadata) -> Option<&RunImageForExport> {
+    let recorded = Some(&app.run_image.image).filter(|_| api.has_run_toml());
+    let mut candidates = recorded.into_iter().chain(&app.stack);
+    candidates.find(|candidate| !candidate.image.is_empty())
 }
 
 fn names(image: &RunImageForExport) -> impl Iterator<Item = &str> {
@@ -169,6 +176,33 @@ mod tests {
             ("", "run", false),
         ] {
             assert_eq!(same_name(one, other), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_rebase_chooses_from_what_is_recorded() {
+        let nothing = image(&[""]);
+        for (minor, recorded, stack, expected) in [
+            (
+                12,
+                image(&["run", "mirror"]),
+                Some(image(&["stack"])),
+                Some("run"),
+            ),
+            (12, nothing.clone(), Some(image(&["stack"])), Some("stack")),
+            (12, nothing.clone(), Some(nothing.clone()), None),
+            (12, nothing.clone(), None, None),
+            (11, image(&["run"]), Some(image(&["stack"])), Some("stack")),
+            (11, image(&["run"]), None, None),
+        ] {
+            let mut app = LayersMetadata {
+                stack,
+                ..LayersMetadata::default()
+            };
+            app.run_image.image = recorded;
+            let found = for_rebase(PlatformApi::at(minor), &app);
+            let found = found.map(|it| it.image.as_str());
+            assert_eq!(found, expected, "0.{minor} {app:?}");
         }
     }
 

@@ -438,7 +438,7 @@ fn rebase_keeps_the_layers_of_the_app() {
     let error = ImageEditor::from_base(&app)
         .rebase(stranger, &new_base)
         .unwrap_err();
-    assert!(matches!(error, Error::UnknownLayer(..)));
+    assert!(matches!(error, Error::NoBaseLayer(..)));
 }
 
 #[test]

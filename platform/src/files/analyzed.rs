@@ -128,6 +128,40 @@ impl LayersMetadata {
     }
 }
 
+/// The label of an image that is rebased. Its `app` may have any shape and keeps it (REB-018).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RebaseMetadata {
+    /// All but `app`, which is empty here.
+    pub layers: LayersMetadata,
+    app: serde_json::Value,
+}
+
+impl RebaseMetadata {
+    /// Parses the label's JSON. Keys that this lifecycle does not know are left out.
+    pub fn from_label(json: &str) -> serde_json::Result<Self> {
+        let form: form::label::Layers<serde_json::Value> =
+            layout::json::from_slice(json.as_bytes())?;
+        let (app, form) = form.replace_app(form::App::default());
+        let layers = form.into();
+        Ok(Self { layers, app })
+    }
+
+    /// Returns the label's JSON.
+    pub fn to_label(&self) -> String {
+        let form = form::label::Layers::from(self.layers.clone());
+        let (_, form) = form.replace_app(&self.app);
+        layout::json::to_string(&form).expect("texts and JSON values can be written as JSON")
+    }
+}
+
+impl RunImageRecord {
+    /// Returns the record's JSON, as the label holds it.
+    pub fn to_json(&self) -> String {
+        layout::json::to_string(&form::label::RunImage::from(self.clone()))
+            .expect("texts can be written as JSON")
+    }
+}
+
 /// Reads the file; a missing one is a warning and empty (COM-071).
 pub fn read(path: &Path) -> Result<Analyzed, Failure> {
     match decode::from_file::<AnalyzedFile>(path) {

@@ -231,7 +231,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
         analyzed_path: layers.place(&flags.analyzed.analyzed),
         group_path: layers.place(&flags.group.group),
         plan_path: layers.place(&flags.plan.plan),
-        report_path: layers.place(&flags.export.report),
+        report_path: layers.place(&flags.export.report.report),
         project_metadata_path: layers.place(&flags.export.project_metadata),
         launcher_path: flags.export.launcher,
         launcher_sbom_dir: flags.export.launcher_sbom,

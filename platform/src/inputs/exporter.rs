@@ -181,7 +181,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
         extended_dir: layers.place(&flags.export.extended),
         run_path: flags.run.run,
         stack_path: flags.stack.stack,
-        report_path: layers.place(&flags.export.report),
+        report_path: layers.place(&flags.export.report.report),
         project_metadata_path: layers.place(&flags.export.project_metadata),
         launcher_path: flags.export.launcher,
         launcher_sbom_dir: flags.export.launcher_sbom,

@@ -219,6 +219,12 @@ pub(crate) struct ExportFlags {
     /// file about the app's source
     #[arg(long, env = v::PROJECT_METADATA_PATH, default_value = "<layers>/project-metadata.toml", value_parser = path())]
     pub(crate) project_metadata: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: ReportFlag,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportFlag {
     /// file to report the output image in
     #[arg(long, env = v::REPORT_PATH, default_value = "<layers>/report.toml", value_parser = path())]
     pub(crate) report: PathBuf,

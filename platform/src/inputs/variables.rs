@@ -87,6 +87,9 @@ pub const RUN_IMAGE: &str = "CNB_RUN_IMAGE";
 /// `-build-image`.
 pub const BUILD_IMAGE: &str = "CNB_BUILD_IMAGE";
 
+/// `-force`: rebase in spite of doubts.
+pub const FORCE_REBASE: &str = "CNB_FORCE_REBASE";
+
 /// `-process-type`.
 pub const PROCESS_TYPE: &str = "CNB_PROCESS_TYPE";
 /// Execution environment; has no flag.

@@ -55,12 +55,17 @@ fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
-/// Old lifecycles wrote one object or one text here: what is no `{"sha": ...}` is left out.
-fn any_app<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Sha>>, D::Error> {
-    let app = serde_json::Value::deserialize(deserializer)?;
-    let layers = app.as_array().map(Vec::as_slice).unwrap_or_default();
-    let diff_id = |layer: &serde_json::Value| Some(sha(layer.get("sha")?.as_str()?.to_owned()));
-    Ok(Some(layers.iter().filter_map(diff_id).collect()))
+/// The app layers. Old lifecycles wrote one object or one text here: what is no `{"sha": ...}` is left out.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct App(Option<Vec<Sha>>);
+
+impl<'de> Deserialize<'de> for App {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let app = serde_json::Value::deserialize(deserializer)?;
+        let layers = app.as_array().map(Vec::as_slice).unwrap_or_default();
+        let diff_id = |layer: &serde_json::Value| Some(sha(layer.get("sha")?.as_str()?.to_owned()));
+        Ok(Self(Some(layers.iter().filter_map(diff_id).collect())))
+    }
 }
 
 macro_rules! spelling {
@@ -71,20 +76,19 @@ macro_rules! spelling {
 
             #[derive(Debug, Default, Serialize, Deserialize)]
             #[serde(default)]
-            pub(in super::super) struct Layers {
-                #[serde(deserialize_with = "any_app")]
-                app: Option<Vec<Sha>>,
+            pub(in super::super) struct Layers<A = App> {
+                pub(super) app: A,
                 #[serde(skip_serializing_if = "Option::is_none")]
-                sbom: Option<Sha>,
-                buildpacks: Option<Vec<Buildpack>>,
-                config: Sha,
-                launcher: Sha,
+                pub(super) sbom: Option<Sha>,
+                pub(super) buildpacks: Option<Vec<Buildpack>>,
+                pub(super) config: Sha,
+                pub(super) launcher: Sha,
                 #[serde(rename = "process-types")]
-                process_types: Sha,
+                pub(super) process_types: Sha,
                 #[serde(rename = $run_image)]
-                run_image: RunImage,
+                pub(super) run_image: RunImage,
                 #[serde(skip_serializing_if = "Option::is_none")]
-                stack: Option<Stack>,
+                pub(super) stack: Option<Stack>,
             }
 
             #[derive(Debug, Default, Serialize, Deserialize)]
@@ -116,7 +120,7 @@ macro_rules! spelling {
 
             #[derive(Debug, Default, Serialize, Deserialize)]
             #[serde(default)]
-            struct RunImage {
+            pub(in super::super) struct RunImage {
                 #[serde(rename = $top_layer)]
                 top_layer: String,
                 reference: String,
@@ -128,14 +132,14 @@ macro_rules! spelling {
 
             #[derive(Debug, Default, Serialize, Deserialize)]
             #[serde(default)]
-            struct Stack {
+            pub(in super::super) struct Stack {
                 #[serde(rename = $run_image)]
                 run_image: RunImageForExport,
             }
 
             impl From<Layers> for LayersMetadata {
                 fn from(form: Layers) -> Self {
-                    let app = form.app.unwrap_or_default();
+                    let app = form.app.0.unwrap_or_default();
                     let buildpacks = form.buildpacks.unwrap_or_default();
                     Self {
                         app: app.into_iter().map(|layer| layer.sha).collect(),
@@ -144,14 +148,7 @@ macro_rules! spelling {
                         config: form.config.sha,
                         launcher: form.launcher.sha,
                         process_types: form.process_types.sha,
-                        run_image: RunImageRecord {
-                            top_layer: form.run_image.top_layer,
-                            reference: form.run_image.reference,
-                            image: RunImageForExport {
-                                image: form.run_image.image,
-                                mirrors: form.run_image.mirrors,
-                            },
-                        },
+                        run_image: form.run_image.into(),
                         stack: form.stack.map(|stack| stack.run_image),
                     }
                 }
@@ -162,19 +159,38 @@ macro_rules! spelling {
                     let app = metadata.app.into_iter().map(sha).collect();
                     let buildpacks = metadata.buildpacks.into_iter().map(Into::into).collect();
                     Self {
-                        app: unless_empty(app),
+                        app: App(unless_empty(app)),
                         sbom: metadata.sbom.map(sha),
                         buildpacks: unless_empty(buildpacks),
                         config: sha(metadata.config),
                         launcher: sha(metadata.launcher),
                         process_types: sha(metadata.process_types),
-                        run_image: RunImage {
-                            top_layer: metadata.run_image.top_layer,
-                            reference: metadata.run_image.reference,
-                            image: metadata.run_image.image.image,
-                            mirrors: metadata.run_image.image.mirrors,
-                        },
+                        run_image: metadata.run_image.into(),
                         stack: metadata.stack.map(|run_image| Stack { run_image }),
+                    }
+                }
+            }
+
+            impl From<RunImage> for RunImageRecord {
+                fn from(form: RunImage) -> Self {
+                    Self {
+                        top_layer: form.top_layer,
+                        reference: form.reference,
+                        image: RunImageForExport {
+                            image: form.image,
+                            mirrors: form.mirrors,
+                        },
+                    }
+                }
+            }
+
+            impl From<RunImageRecord> for RunImage {
+                fn from(record: RunImageRecord) -> Self {
+                    Self {
+                        top_layer: record.top_layer,
+                        reference: record.reference,
+                        image: record.image.image,
+                        mirrors: record.image.mirrors,
                     }
                 }
             }
@@ -232,3 +248,20 @@ spelling!(
     /// As in `[metadata]` of analyzed.toml.
     file, values: toml::Value, "run-image", "top-layer", "metadata"
 );
+
+impl<A> label::Layers<A> {
+    /// Puts something else in the place of `app`, and returns what was there.
+    pub(super) fn replace_app<B>(self, app: B) -> (A, label::Layers<B>) {
+        let layers = label::Layers {
+            app,
+            sbom: self.sbom,
+            buildpacks: self.buildpacks,
+            config: self.config,
+            launcher: self.launcher,
+            process_types: self.process_types,
+            run_image: self.run_image,
+            stack: self.stack,
+        };
+        (self.app, layers)
+    }
+}
