@@ -9,7 +9,6 @@ use serde::Deserialize;
 use crate::api::BuildpackApi;
 use crate::decode::Document;
 use crate::descriptor::Descriptor;
-use crate::encode;
 use crate::env::BuildEnv;
 use crate::group::escape_id;
 use crate::launch::{Label, Launch, Process, Slice};
@@ -69,18 +68,12 @@ pub fn build(
     output: &mut (dyn Write + Send),
     warn: &mut dyn FnMut(String),
 ) -> Result<BuildOutputs, Error> {
-    let escaped = escape_id(&module.id);
-    let layers = inputs.layers_dir.join(&escaped);
-    // The folder of the plan goes when this function is left.
-    let plan_dir = tempfile::Builder::new()
-        .prefix(&format!("{escaped}-"))
-        .tempdir()
-        .map_err(|e| Error::Outputs(syscall_text::reason(&e)))?;
-    let plan_path = plan_dir.path().join(&escaped).join("plan.toml");
+    let layers = inputs.layers_dir.join(escape_id(&module.id));
+    let handed_over = plan.hand_over(&module.id).map_err(Error::Outputs)?;
     syscall_text::make_dirs(&layers).map_err(|e| outputs(&e))?;
-    encode::to_file(&plan_path, plan).map_err(|e| outputs(&e))?;
 
-    run(module, api, inputs, env, [&layers, &plan_path], output)?;
+    let paths = [&layers, &handed_over.path];
+    run(module, api, inputs, env, paths, output)?;
     let types = process_layers(&layers)?;
     // In the order of file names, in which "a-b.toml" precedes "a.toml" (BPL-019).
     for (name, metadata) in &types {

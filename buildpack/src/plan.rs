@@ -1,6 +1,11 @@
 //! What buildpacks provide and require: the file of `bin/detect`, the plan of a build, the part of it that one buildpack gets.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::group::escape_id;
+use crate::{encode, syscall_text};
 
 /// A named dependency that a buildpack can bring.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +121,28 @@ pub struct BuildpackPlan {
     pub entries: Vec<Require>,
 }
 
+impl BuildpackPlan {
+    /// Writes the plan of the module `id` into a folder of its own, which goes with what is returned (BPB-016, IMX-009).
+    pub(crate) fn hand_over(&self, id: &str) -> Result<HandedOver, String> {
+        let escaped = escape_id(id);
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("{escaped}-"))
+            .tempdir()
+            .map_err(|e| syscall_text::reason(&e))?;
+        let path = dir.path().join(&escaped).join("plan.toml");
+        encode::to_file(&path, self).map_err(|e| e.to_string())?;
+        Ok(HandedOver { _dir: dir, path })
+    }
+}
+
+/// A plan as a module's program can read it.
+#[derive(Debug)]
+pub(crate) struct HandedOver {
+    _dir: tempfile::TempDir,
+    /// The file.
+    pub(crate) path: PathBuf,
+}
+
 impl Plan {
     /// Returns the requires of every entry that `id` provides as a buildpack (`extension` false) or an extension (BPB-015).
     pub fn find(&self, id: &str, extension: bool) -> BuildpackPlan {
@@ -145,7 +172,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{decode, encode};
+    use crate::decode;
 
     const PLAN: &str = r#"[[entries]]
 
