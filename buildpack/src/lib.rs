@@ -3,7 +3,8 @@
 //! ```text
 //! descriptor (buildpack.toml) ─► order ─► group ─► detect (bin/detect) ─► plan
 //!                                                                          │
-//! layer, env, sbom, store, launch  ◄── build (bin/build) ◄── plan entries ─┘
+//! layer, env, sbom, store, launch  ◄── build (bin/build) ◄── plan entries ─┤
+//! dockerfile, extend_config  ◄── generate (bin/generate of extensions) ◄──┘
 //! ```
 //!
 //! Reads no variable and no flag of a platform: callers pass the environment that a buildpack may see.
@@ -14,8 +15,11 @@ pub mod build;
 pub mod decode;
 pub mod descriptor;
 pub mod detect;
+pub mod dockerfile;
 pub mod encode;
 pub mod env;
+pub mod extend_config;
+pub mod generate;
 pub mod group;
 pub mod launch;
 pub mod layer;
