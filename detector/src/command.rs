@@ -1,4 +1,5 @@
-//! From flags to files: reads what a platform gave, detects, writes `group.toml` and `plan.toml` (DET-001 to DET-007, DET-031 to DET-033).
+//! From flags to files: reads what a platform gave, detects, writes `group.toml` and `plan.toml`, generates
+//! (DET-001 to DET-007, DET-031 to DET-038).
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use platform::inputs::detector::{self, Inputs as Flags};
 use platform::{ExitCode, Failure};
 use tracing::debug;
 
-use crate::{Detector, Inputs, Outputs};
+use crate::{Detector, Inputs, Outputs, generate};
 
 /// Runs the phase as a platform called it.
 pub fn command(invocation: &Invocation) -> Result<(), Failure> {
@@ -30,15 +31,50 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let analyzed =
         files::analyzed::read(&flags.analyzed_path).map_err(|failure| set_up(failure.error))?;
     let found = detect(invocation, &flags, &analyzed)?;
-    if found.group.group_extensions.is_empty() {
-        return Ok(());
+    if found.group.has_extensions() {
+        generate(invocation, &flags, &analyzed, &found)?;
     }
-    let cause = anyhow::anyhow!(
-        "the detected group contains image extensions, and this lifecycle cannot generate Dockerfiles yet; \
-         leave order-extensions out of {}",
-        flags.order_path.display()
-    );
-    Err(Failure::new(ExitCode::Generate, "build", cause))
+    Ok(())
+}
+
+/// Runs the extensions of the group; `analyzed.toml` and `plan.toml` are then no longer what they were (DET-038).
+fn generate(
+    invocation: &Invocation,
+    flags: &Flags,
+    analyzed: &Analyzed,
+    found: &Outputs,
+) -> Result<(), Failure> {
+    let run = files::run::read_run(&flags.run_path)
+        .map_err(|failure| Failure::new(ExitCode::Failed, "initialize generator", failure.error))?;
+    let inputs = generate::Inputs {
+        api: invocation.api,
+        extensions: &found.group.group_extensions,
+        plan: &found.plan,
+        analyzed,
+        run: &run,
+        modules: &modules(flags),
+        app_dir: &flags.app_dir,
+        platform_dir: &flags.platform_dir,
+        build_config_dir: &flags.build_config_dir,
+        generated_dir: &flags.generated_dir,
+        env: &env(invocation),
+        os_release: Path::new(platform::target::OS_RELEASE),
+    };
+    let generated = generate::run(&inputs, platform::log::relay().as_mut())?;
+    files::analyzed::write(&flags.analyzed_path, &generated.analyzed)?;
+    files::plan::write(&flags.plan_path, &generated.plan)
+}
+
+fn modules(flags: &Flags) -> Modules {
+    Modules {
+        buildpacks: flags.buildpacks_dir.clone(),
+        extensions: flags.extensions_dir.clone(),
+    }
+}
+
+fn env(invocation: &Invocation) -> BuildEnv {
+    let outer = invocation.variables.iter();
+    BuildEnv::from_outer(outer.map(|(name, value)| (name.clone(), value.clone())))
 }
 
 fn set_up(cause: anyhow::Error) -> Failure {
@@ -59,16 +95,7 @@ pub fn detect(
     } else {
         System::default()
     };
-    let modules = Modules {
-        buildpacks: flags.buildpacks_dir.clone(),
-        extensions: flags.extensions_dir.clone(),
-    };
-    let outer = invocation
-        .variables
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
-    let env = BuildEnv::from_outer(outer);
-
+    let (modules, env) = (modules(flags), env(invocation));
     let detector = Detector::new(Inputs {
         api: invocation.api,
         order: &order,

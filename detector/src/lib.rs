@@ -9,10 +9,11 @@
 //!
 //! Running one `bin/detect` is `buildpack::detect`'s; here is what is tried, in which order, and what wins
 //! (BPD-040 to BPD-076, DET-007 to DET-031). What is said meanwhile is kept back until the end.
-//! Extensions take part in detection; generating Dockerfiles from them comes with the extender.
+//! Extensions take part in detection, and are then asked for Dockerfiles: see [`generate`].
 
 mod candidate;
 pub mod command;
+pub mod generate;
 mod order;
 mod transcript;
 mod trial;

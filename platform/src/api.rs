@@ -98,6 +98,16 @@ impl PlatformApi {
         self.0 >= v(12)
     }
 
+    /// A run image that an extension names again is kept as it is (0.12).
+    pub fn keeps_same_run_image(self) -> bool {
+        self.0 >= v(12)
+    }
+
+    /// Each extension generates into one folder of its own, for both images (0.13).
+    pub fn has_folder_per_extension(self) -> bool {
+        self.0 >= v(13)
+    }
+
     /// Dockerfiles are no longer experimental (0.13).
     pub fn has_stable_dockerfiles(self) -> bool {
         self.0 >= v(13)

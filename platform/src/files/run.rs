@@ -37,7 +37,8 @@ pub fn read(api: PlatformApi, run_path: &Path, stack_path: &Path) -> Result<RunT
     }
 }
 
-fn read_run(path: &Path) -> Result<RunToml, Failure> {
+/// Reads run.toml, whatever the API: what generation compares run images with.
+pub fn read_run(path: &Path) -> Result<RunToml, Failure> {
     match decode::from_file::<RunFile>(path) {
         Ok(file) => Ok(RunToml {
             images: file.images,
