@@ -8,6 +8,7 @@
 )]
 
 pub mod build;
+pub mod golden;
 pub mod image;
 pub mod ledger;
 pub mod program;

@@ -86,7 +86,8 @@ fn skip(why: &str) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kit has no platform to ask")]
-fn variable(name: &str) -> Option<String> {
+/// Returns a variable that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -1,0 +1,186 @@
+//! Where two documents differ.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+/// Lines of one difference that are shown.
+const SHOWN_LINES: usize = 40;
+/// Characters of one value that are shown.
+const SHOWN_CHARS: usize = 300;
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where, as keys from the outside in.
+    pub at: Vec<String>,
+    /// What was expected and what was found.
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.at.join(" / "), self.what)
+    }
+}
+
+/// Returns the differences between what is expected and what is found.
+pub fn between(name: &str, expected: &Value, found: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    compare(
+        &mut vec![name.to_owned()],
+        expected,
+        found,
+        &mut differences,
+    );
+    differences
+}
+
+fn compare(at: &mut Vec<String>, expected: &Value, found: &Value, out: &mut Vec<Difference>) {
+    let mut differs = |at: &[String], what: String| {
+        let at = at.to_vec();
+        out.push(Difference { at, what });
+    };
+    match (expected, found) {
+        _ if expected == found => {}
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                at.push(key.clone());
+                match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => compare(at, a, b, out),
+                    (Some(a), None) => out.push(Difference {
+                        at: at.clone(),
+                        what: format!("MISSING, expected {}", short(a)),
+                    }),
+                    (None, found) => out.push(Difference {
+                        at: at.clone(),
+                        what: format!("UNEXPECTED {}", short(found.unwrap_or(&Value::Null))),
+                    }),
+                }
+                at.pop();
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            if let (Some(a), Some(b)) = (lines(a), lines(b)) {
+                differs(at, lines_that_differ(&a, &b));
+                return;
+            }
+            if a.len() != b.len() {
+                differs(
+                    at,
+                    format!("{} entries expected, {} found", a.len(), b.len()),
+                );
+            }
+            for (number, (a, b)) in a.iter().zip(b).enumerate() {
+                at.push(number.to_string());
+                compare(at, a, b, out);
+                at.pop();
+            }
+        }
+        // 1 and 1.0 are one number.
+        (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => {}
+        _ => differs(
+            at,
+            format!("expected {}, found {}", short(expected), short(found)),
+        ),
+    }
+}
+
+fn lines(values: &[Value]) -> Option<Vec<&str>> {
+    values.iter().map(Value::as_str).collect()
+}
+
+// What both have in front and behind is left out.
+fn lines_that_differ(expected: &[&str], found: &[&str]) -> String {
+    let same = |a: &mut dyn Iterator<Item = &&str>, b: &mut dyn Iterator<Item = &&str>| {
+        a.zip(b).take_while(|(a, b)| a == b).count()
+    };
+    let front = same(&mut expected.iter(), &mut found.iter());
+    let (expected, found) = (&expected[front..], &found[front..]);
+    let back = same(&mut expected.iter().rev(), &mut found.iter().rev());
+    let expected = &expected[..expected.len() - back];
+    let found = &found[..found.len() - back];
+    let mut text = format!("lines differ behind line {front} (- expected, + found)");
+    for (sign, lines) in [("-", expected), ("+", found)] {
+        for line in lines.iter().take(SHOWN_LINES) {
+            text.extend(["\n    ", sign, line]);
+        }
+        if lines.len() > SHOWN_LINES {
+            let more = lines.len() - SHOWN_LINES;
+            text.extend(["\n    ", sign, "... ", &more.to_string(), " more"]);
+        }
+    }
+    text
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(expected: &Value, found: &Value) -> Vec<String> {
+        between("x", expected, found)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_found_where_all_is_the_same() {
+        let document = json!({"a": [1, {"b": ["x"]}], "c": null});
+        assert_eq!(shown(&document, &document.clone()), [""; 0]);
+        assert_eq!(shown(&json!({"n": 1}), &json!({"n": 1.0})), [""; 0]);
+    }
+
+    #[test]
+    fn each_difference_says_where_it_is() {
+        for (expected, found, what) in [
+            (
+                json!({"a": 1}),
+                json!({"a": 2}),
+                "x / a: expected 1, found 2",
+            ),
+            (
+                json!({"a": 1}),
+                json!({"a": "1"}),
+                "x / a: expected 1, found \"1\"",
+            ),
+            (json!({"a": 1}), json!({}), "x / a: MISSING, expected 1"),
+            (json!({}), json!({"a": 1}), "x / a: UNEXPECTED 1"),
+            (json!([1, 2]), json!([1]), "x: 2 entries expected, 1 found"),
+            (
+                json!([1, {"b": 2}]),
+                json!([1, {"b": 3}]),
+                "x / 1 / b: expected 2, found 3",
+            ),
+            (
+                json!(["a", "b", "c"]),
+                json!(["a", "d", "c"]),
+                "x: lines differ behind line 1 (- expected, + found)\n    -b\n    +d",
+            ),
+            (
+                json!(["a", "a"]),
+                json!(["a"]),
+                "x: lines differ behind line 1 (- expected, + found)\n    -a",
+            ),
+            (
+                json!([]),
+                json!(["a"]),
+                "x: lines differ behind line 0 (- expected, + found)\n    +a",
+            ),
+        ] {
+            assert_eq!(shown(&expected, &found), [what]);
+        }
+    }
+}
