@@ -90,23 +90,37 @@ impl<'a> Detector<'a> {
     pub fn detect(&self) -> Result<Outputs, Failure> {
         let _timer = platform::log::timer("Detector");
         let mut transcript = Transcript::default();
-        let found = Search::new(&self.inputs, &mut transcript).order(&self.order);
+        let found = self.search(&mut transcript);
         transcript.tell(found.is_err());
-        match found {
-            Ok(outputs) => Ok(outputs),
-            Err(Rejection::Failed) => {
-                error!("No buildpack groups passed detection.");
-                error!("Please check that you are running against the correct path.");
-                let cause = anyhow::anyhow!("no buildpacks participating");
-                Err(Failure::new(ExitCode::NoGroup, "detect", cause))
-            }
-            Err(Rejection::ModuleError) => {
-                error!("No buildpack groups passed detection.");
-                let cause = anyhow::anyhow!("buildpack(s) failed with err");
-                Err(Failure::new(ExitCode::NoGroupWithErrors, "detect", cause))
-            }
-            Err(Rejection::Broken(cause)) => Err(Failure::new(ExitCode::Detect, "detect", cause)),
+        found.map_err(failed)
+    }
+
+    fn search(&self, transcript: &mut Transcript) -> Result<Outputs, Rejection> {
+        Search::new(&self.inputs, transcript).order(&self.order)
+    }
+
+    /// Detects without saying so.
+    #[cfg(test)]
+    fn decide(&self, transcript: &mut Transcript) -> Result<Outputs, Failure> {
+        self.search(transcript).map_err(failed)
+    }
+}
+
+/// Says why no group was taken, and returns the code of it.
+fn failed(rejection: Rejection) -> Failure {
+    match rejection {
+        Rejection::Failed => {
+            error!("No buildpack groups passed detection.");
+            error!("Please check that you are running against the correct path.");
+            let cause = anyhow::anyhow!("no buildpacks participating");
+            Failure::new(ExitCode::NoGroup, "detect", cause)
         }
+        Rejection::ModuleError => {
+            error!("No buildpack groups passed detection.");
+            let cause = anyhow::anyhow!("buildpack(s) failed with err");
+            Failure::new(ExitCode::NoGroupWithErrors, "detect", cause)
+        }
+        Rejection::Broken(cause) => Failure::new(ExitCode::Detect, "detect", cause),
     }
 }
 
@@ -114,3 +128,6 @@ impl<'a> Detector<'a> {
 pub fn run(inputs: Inputs<'_>) -> Result<Outputs, Failure> {
     Detector::new(inputs)?.detect()
 }
+
+#[cfg(test)]
+mod tests;

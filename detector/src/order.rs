@@ -151,10 +151,10 @@ pub(crate) fn look_up(inputs: &Inputs<'_>, element: &GroupElement) -> anyhow::Re
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn element(id: &str) -> GroupElement {
+    pub(crate) fn element(id: &str) -> GroupElement {
         GroupElement {
             id: id.into(),
             version: "1".into(),

@@ -42,8 +42,16 @@ impl Transcript {
         }
     }
 
+    /// Returns each line behind its level: `debug pass: a@1`.
     #[cfg(test)]
-    pub(crate) fn lines(&self) -> Vec<&str> {
-        self.0.iter().map(|(_, line)| line.as_str()).collect()
+    pub(crate) fn levelled(&self) -> Vec<String> {
+        let level = |level| match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+        };
+        let lines = self.0.iter();
+        lines
+            .map(|(of, line)| format!("{} {line}", level(*of)))
+            .collect()
     }
 }

@@ -229,10 +229,7 @@ mod tests {
                 .join(" "),
             None => "fail".into(),
         };
-        (
-            participants,
-            transcript.lines().into_iter().map(str::to_owned).collect(),
-        )
+        (participants, transcript.levelled())
     }
 
     #[test]
@@ -269,24 +266,58 @@ mod tests {
         let (participants, lines) = outcome(&["a +x|+y", "b -z|-y"]);
         assert_eq!(participants, "a b");
         let expected = [
-            "Resolving plan... (try #1)",
-            "fail: b@1 requires z",
-            "Resolving plan... (try #2)",
-            "fail: b@1 requires y",
-            "Resolving plan... (try #3)",
-            "fail: b@1 requires z",
-            "Resolving plan... (try #4)",
+            "debug Resolving plan... (try #1)",
+            "debug fail: b@1 requires z",
+            "debug Resolving plan... (try #2)",
+            "debug fail: b@1 requires y",
+            "debug Resolving plan... (try #3)",
+            "debug fail: b@1 requires z",
+            "debug Resolving plan... (try #4)",
         ];
         assert_eq!(lines, expected);
     }
 
+    /// BPD-066, BPD-067: what is said of each loose end, round by round.
     #[test]
     fn dropped_modules_are_named() {
-        let (_, lines) = outcome(&["a? -x", "b? +y", "c"]);
-        assert_eq!(
-            lines[1..],
-            ["skip: a@1 requires x", "skip: b@1 provides unused y"]
-        );
+        let table: &[(&[&str], &[&str])] = &[
+            (
+                &["a? -x", "b? +y", "c"],
+                &[
+                    "debug skip: a@1 requires x",
+                    "debug skip: b@1 provides unused y",
+                ],
+            ),
+            (&["a -x"], &["debug fail: a@1 requires x"]),
+            (&["a +x"], &["debug fail: a@1 provides unused x"]),
+            // The second round finds what the first one's leaving left behind.
+            (
+                &["a +x", "b? -x -y"],
+                &[
+                    "debug skip: b@1 requires y",
+                    "debug fail: a@1 provides unused x",
+                ],
+            ),
+            (
+                &["a? +x", "b? -x +y", "c? -y -z", "d"],
+                &[
+                    "debug skip: c@1 requires z",
+                    "debug skip: b@1 provides unused y",
+                    "debug skip: a@1 provides unused x",
+                ],
+            ),
+            // Nobody is left.
+            (
+                &["a? -x"],
+                &[
+                    "debug skip: a@1 requires x",
+                    "debug fail: no viable buildpacks in group",
+                ],
+            ),
+        ];
+        for (group, expected) in table {
+            assert_eq!(outcome(group).1[1..], **expected, "{group:?}");
+        }
     }
 
     #[test]

@@ -37,11 +37,11 @@ pub(crate) fn decide(
         let (some, all) = (resolved.elements.len(), runs.len());
         transcript.info(format!("{some} of {all} buildpacks participating"));
     }
-    // Go pads by characters, not bytes.
+    // In bytes, though it is filled up by characters: as the reference does.
     let longest = resolved
         .elements
         .iter()
-        .map(|e| e.id.chars().count())
+        .map(|e| e.id.len())
         .max()
         .unwrap_or(0);
     for element in &resolved.elements {
@@ -152,32 +152,38 @@ mod tests {
             Option<bool>,
         );
         let table: &[Row] = &[
-            (&[(0, false)], &["pass: m0@1"], None),
-            (&[(100, false)], &["fail: m0@1"], Some(false)),
+            (&[(0, false)], &["debug pass: m0@1"], None),
+            (&[(100, false)], &["debug fail: m0@1"], Some(false)),
             (
                 &[(0, false), (100, true)],
-                &["pass: m0@1", "skip: m1@1"],
+                &["debug pass: m0@1", "debug skip: m1@1"],
                 None,
             ),
             (
                 &[(0, false), (3, true)],
-                &["pass: m0@1", "err:  m1@1 (3)"],
+                &["debug pass: m0@1", "info err:  m1@1 (3)"],
                 None,
             ),
-            (&[(-1, false)], &["err:  m0@1"], Some(true)),
+            (&[(-1, false)], &["info err:  m0@1"], Some(true)),
             (
                 &[(100, false), (3, true)],
-                &["fail: m0@1", "err:  m1@1 (3)"],
+                &["debug fail: m0@1", "info err:  m1@1 (3)"],
                 Some(true),
             ),
             (
                 &[(100, true)],
-                &["skip: m0@1", "fail: no viable buildpacks in group"],
+                &[
+                    "debug skip: m0@1",
+                    "debug fail: no viable buildpacks in group",
+                ],
                 Some(false),
             ),
             (
                 &[(3, true)],
-                &["err:  m0@1 (3)", "fail: no viable buildpacks in group"],
+                &[
+                    "info err:  m0@1 (3)",
+                    "debug fail: no viable buildpacks in group",
+                ],
                 Some(false),
             ),
         ];
@@ -191,7 +197,7 @@ mod tests {
             let pairs: Vec<_> = elements.iter().zip(&runs).collect();
             let mut transcript = Transcript::default();
             let result = results(&pairs, &mut transcript);
-            assert_eq!(transcript.lines()[1..], **lines, "{codes:?}");
+            assert_eq!(transcript.levelled()[1..], **lines, "{codes:?}");
             let got = match result {
                 Ok(_) => None,
                 Err(rejection) => Some(matches!(rejection, Rejection::ModuleError)),
@@ -200,33 +206,99 @@ mod tests {
         }
     }
 
+    /// BPD-069: ids, then the lines. Go counts the longest id in bytes and fills up by characters.
     #[test]
     fn participants_are_listed_in_a_column() {
-        let (long, short) = (element("acme/long", false), element("b", false));
-        let pass = run(0);
-        let mut transcript = Transcript::default();
-        decide(&[(&long, &pass), (&short, &pass)], &mut transcript).unwrap();
-        let lines = transcript.lines();
-        assert_eq!(lines[lines.len() - 2..], ["acme/long 1", "b         1"]);
-        assert!(
-            !lines.iter().any(|line| line.contains("participating")),
-            "all take part"
-        );
+        let table: &[(&[&str], &[&str])] = &[
+            (
+                &["acme/long", "b"],
+                &["info acme/long 1", "info b         1"],
+            ),
+            (&["b"], &["info b 1"]),
+            (&["\u{e9}", "b"], &["info \u{e9}  1", "info b  1"]),
+        ];
+        for (ids, expected) in table {
+            let elements: Vec<_> = ids.iter().map(|id| element(id, false)).collect();
+            let pass = run(0);
+            let runs: Vec<_> = elements.iter().map(|element| (element, &pass)).collect();
+            let mut transcript = Transcript::default();
+            decide(&runs, &mut transcript).unwrap();
+            let lines = transcript.levelled();
+            assert_eq!(lines[lines.len() - ids.len()..], **expected);
+            assert!(
+                !lines.iter().any(|line| line.contains("participating")),
+                "all take part"
+            );
+        }
     }
 
+    /// BPD-057: code, output, error; the lines in front of the results, all of one level.
     #[test]
-    fn output_of_an_error_is_shown_at_info() {
-        let module = element("m", true);
-        let loud = DetectRun {
-            code: 7,
-            output: b"hello\n".to_vec(),
-            ..DetectRun::default()
-        };
-        let mut transcript = Transcript::default();
-        quote(&module, &loud, &mut transcript);
-        assert_eq!(
-            transcript.lines(),
-            ["======== Output: m@1 ========", "hello\n"]
+    fn output_and_error_stand_before_the_results() {
+        let (output, error) = (
+            "======== Output: m@1 ========",
+            "======== Error: m@1 ========",
         );
+        let table: &[(i32, &str, Option<&str>, &str, &[&str])] = &[
+            (0, "hello\n", None, "debug", &[output, "hello\n"]),
+            (0, "", None, "debug", &[]),
+            (100, "no\nno\n", None, "debug", &[output, "no\nno\n"]),
+            (7, "hello", None, "info", &[output, "hello"]),
+            (-1, "", Some("bad"), "info", &[error, "bad"]),
+            (
+                -1,
+                "50 %d\n",
+                Some("bad"),
+                "info",
+                &[output, "50 %d\n", error, "bad"],
+            ),
+        ];
+        for (code, text, error, level, expected) in table {
+            let module = element("m", true);
+            let said = DetectRun {
+                code: *code,
+                output: text.as_bytes().to_vec(),
+                error: error.map(str::to_owned),
+                ..DetectRun::default()
+            };
+            let other = element("pass", false);
+            let pass = run(0);
+            let mut transcript = Transcript::default();
+            decide(&[(&module, &said), (&other, &pass)], &mut transcript).unwrap();
+            let lines = transcript.levelled();
+            let results = "debug ======== Results ========";
+            let before: Vec<_> = lines.iter().take_while(|line| *line != results).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|line| format!("{level} {line}"))
+                .collect();
+            assert_eq!(before, expected.iter().collect::<Vec<_>>(), "{code} {text}");
+        }
+    }
+
+    /// BPD-061: extensions alone are no group; but what plan resolution leaves need not hold a buildpack.
+    #[test]
+    fn a_buildpack_must_pass_but_need_not_stay() {
+        let extension = GroupElement {
+            extension: true,
+            ..element("x", true)
+        };
+        let module = element("b", true);
+        let (pass, fail) = (run(0), run(100));
+        let mut transcript = Transcript::default();
+        let rejected = decide(&[(&extension, &pass), (&module, &fail)], &mut transcript);
+        assert!(matches!(rejected, Err(Rejection::Failed)));
+        let last = transcript.levelled().pop().unwrap();
+        assert_eq!(last, "debug fail: no viable buildpacks in group");
+
+        let mut loose = run(0);
+        loose.plan.sections.requires.push(buildpack::plan::Require {
+            name: "tool".into(),
+            ..buildpack::plan::Require::default()
+        });
+        let mut transcript = Transcript::default();
+        let outputs = decide(&[(&extension, &pass), (&module, &loose)], &mut transcript).unwrap();
+        assert!(outputs.group.group.is_empty());
+        assert_eq!(outputs.group.group_extensions[0].id, "x");
     }
 }
