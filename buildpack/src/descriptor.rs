@@ -287,6 +287,55 @@ mod tests {
         (root, modules)
     }
 
+    /// BPD-001: from each folder by escaped id and version as written.
+    #[test]
+    fn modules_are_found_by_id_and_version() {
+        let root = tempfile::tempdir().unwrap();
+        let modules = Modules {
+            buildpacks: root.path().join("b"),
+            extensions: root.path().join("e"),
+        };
+        for (id, version, place) in [
+            ("java", "1", "java/1"),
+            ("acme/java/x", "v1.0+k_2", "acme_java_x/v1.0+k_2"),
+        ] {
+            for (folder, file, table) in [
+                ("b", "buildpack.toml", "buildpack"),
+                ("e", "extension.toml", "extension"),
+            ] {
+                let dir = root.path().join(folder).join(place);
+                fs_err::create_dir_all(&dir).unwrap();
+                let text = format!("api = '0.10'\n[{table}]\nid = '{id}'\nname = '{folder}'\n");
+                fs_err::write(dir.join(file), text).unwrap();
+            }
+            let buildpack = modules.buildpack(id, version).unwrap();
+            assert_eq!((buildpack.id.as_str(), buildpack.name.as_str()), (id, "b"));
+            assert_eq!(buildpack.dir, root.path().join("b").join(place));
+            let extension = modules.extension(id, version).unwrap();
+            assert_eq!((extension.id.as_str(), extension.name.as_str()), (id, "e"));
+            // As written: neither shortened nor completed.
+            for other in ["1.0", "v1", "01", ""] {
+                modules.buildpack(id, other).unwrap_err();
+                modules.extension(id, other).unwrap_err();
+            }
+        }
+    }
+
+    /// BPD-002: programs run elsewhere than where the file was found.
+    #[test]
+    fn the_root_of_a_module_is_absolute() {
+        let (root, _) = modules("buildpack.toml", "api = '0.10'\n", &[]);
+        let here = std::env::current_dir().unwrap();
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let relative = up.join(root.path().strip_prefix("/").unwrap());
+        let path = relative.join("acme_java/1.0/buildpack.toml");
+        assert!(path.is_relative());
+        let dir = Descriptor::read_buildpack(&path).unwrap().dir;
+        assert!(dir.is_absolute(), "{}", dir.display());
+        let expected = fs_err::canonicalize(root.path().join("acme_java/1.0")).unwrap();
+        assert_eq!(fs_err::canonicalize(&dir).unwrap(), expected);
+    }
+
     #[test]
     fn every_key_that_counts_is_read_and_the_rest_ignored() {
         let text = r#"
@@ -301,12 +350,18 @@ clear-env = true
 sbom-formats = ["application/spdx+json"]
 exec-env = ["test"]
 keywords = ["x"]
+[[buildpack.licenses]]
+type = 1
+[metadata]
+pre-package = true
 [[order]]
 [[order.group]]
 id = "a"
 version = "1"
 optional = true
 exec-env = ["test"]
+[[order.group]]
+id = "b"
 [[targets]]
 os = "linux"
 arch = "arm64"
@@ -317,6 +372,7 @@ name = "ubuntu"
 version = "22.04"
 [[stacks]]
 id = "*"
+mixins = 7
 "#;
         let (root, modules) = modules("buildpack.toml", text, &["build"]);
         let read = modules.buildpack("acme/java", "1.0").unwrap();
@@ -328,10 +384,20 @@ id = "*"
         assert!(read.clear_env && read.is_composite() && !read.extension);
         assert_eq!(read.sbom_formats, ["application/spdx+json"]);
         assert_eq!(read.exec_env, ["test"]);
-        assert!(read.order[0].group[0].optional);
-        assert_eq!(read.targets.len(), 1);
-        assert_eq!(read.targets[0].arch_variant, "v8");
-        assert_eq!(read.targets[0].distros[0].version, "22.04");
+        let [a, b] = &read.order[0].group[..] else {
+            panic!("{:?}", read.order);
+        };
+        assert_eq!((a.label(), a.optional), ("a@1".to_owned(), true));
+        assert_eq!((b.label(), b.optional), ("b@".to_owned(), false));
+        let [target] = &read.targets[..] else {
+            panic!("{:?}", read.targets);
+        };
+        assert_eq!(
+            [&target.os, &target.arch, &target.arch_variant],
+            ["linux", "arm64", "v8"]
+        );
+        assert_eq!(target.distros[0].name, "ubuntu");
+        assert_eq!(target.distros[0].version, "22.04");
         assert_eq!(read.dir, root.path().join("acme_java/1.0"));
     }
 
@@ -341,7 +407,14 @@ id = "*"
         let any_stack = "[[stacks]]\nid = '*'\n";
         let other_stack = "[[stacks]]\nid = 'other'\n";
         let any = TargetSpec::default;
-        let cases: [(&str, String, &[&str], Vec<TargetSpec>); 11] = [
+        let cases: [(&str, String, &[&str], Vec<TargetSpec>); 12] = [
+            // BPD-014: the key of the specification is none of ours.
+            (
+                "0.12",
+                "[[targets]]\nvariant = 'v7'\n".to_owned(),
+                &["build"],
+                vec![any()],
+            ),
             ("0.9", bionic_stack.to_owned(), &["build"], vec![bionic()]),
             (
                 "0.9",

@@ -255,6 +255,11 @@ mod tests {
             (&["a? -x|-y", "b"], "b"),
             (&["a? -x|", "b"], "a b"),
             (&["a? +x", "b? -y"], "fail"),
+            // BPD-065: all who provide so far are meant; whoever provides after the last require is not.
+            (&["a +x", "b +x", "c -x"], "a b c"),
+            (&["a +x", "b -x", "c? +x"], "a b"),
+            (&["a +x", "b -x", "c +x"], "fail"),
+            (&["a +x", "b -x", "c +x", "d -x"], "a b c d"),
         ];
         for (group, expected) in table {
             assert_eq!(outcome(group).0, *expected, "{group:?}");
@@ -263,6 +268,11 @@ mod tests {
 
     #[test]
     fn the_last_alternative_varies_fastest() {
+        // An empty first alternative is one too.
+        let (participants, lines) = outcome(&["a |+x", "b"]);
+        assert_eq!((participants.as_str(), lines.len()), ("a b", 1));
+        let (participants, lines) = outcome(&["a |+x", "b -x"]);
+        assert_eq!((participants.as_str(), lines.len()), ("a b", 3));
         let (participants, lines) = outcome(&["a +x|+y", "b -z|-y"]);
         assert_eq!(participants, "a b");
         let expected = [

@@ -83,8 +83,8 @@ fn the_program_gets_two_arguments_the_app_as_its_folder_and_an_empty_input() {
         "600 0".to_owned(),
         "plan.toml".to_owned(),
     ];
-    for api in ["0.7", "0.12"] {
-        assert_eq!(bench.lines(api), expected);
+    for api in ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] {
+        assert_eq!(bench.lines(api), expected, "{api}");
     }
 }
 
@@ -121,28 +121,62 @@ fn each_api_sets_its_variables() {
     );
 }
 
+/// BPD-002, BPD-023, BPD-025, BPD-027: each variable and what it holds, where the API has it.
 #[test]
-fn variables_have_the_values_of_the_arguments_and_win_over_the_user_s() {
+fn variables_have_the_values_of_the_arguments() {
     let bench = Bench::new(
-        "[ $1 = $CNB_PLATFORM_DIR ] && [ $2 = $CNB_BUILD_PLAN_PATH ] && echo $CNB_BUILDPACK_DIR $CNB_EXEC_ENV $A",
+        "[ \"$CNB_PLATFORM_DIR\" = $1 ] && echo platform; [ \"$CNB_BUILD_PLAN_PATH\" = $2 ] && echo plan\n\
+         echo $CNB_BUILDPACK_DIR\n\
+         echo \"$CNB_TARGET_OS/$CNB_TARGET_ARCH/$CNB_TARGET_DISTRO_NAME\" $CNB_EXEC_ENV",
     );
-    for name in ["CNB_BUILDPACK_DIR", "CNB_EXEC_ENV", "CNB_PLATFORM_DIR", "A"] {
-        fs_err::write(bench.path("platform/env").join(name), "user's").unwrap();
+    let dir = bench.module.dir.display().to_string();
+    let cases: [(&str, &[&str]); 4] = [
+        ("0.7", &[&dir, "//"]),
+        ("0.8", &["platform", "plan", &dir, "//"]),
+        ("0.10", &["platform", "plan", &dir, "linux/arm64/ubuntu"]),
+        (
+            "0.12",
+            &["platform", "plan", &dir, "linux/arm64/ubuntu production"],
+        ),
+    ];
+    for (api, expected) in cases {
+        assert_eq!(bench.lines(api), expected, "{api}");
     }
-    let expected = format!("{} production user's", bench.module.dir.display());
-    assert_eq!(bench.lines("0.12"), [expected]);
+}
+
+/// BPD-034: over those of the user and of the operator.
+#[test]
+fn the_lifecycle_s_own_variables_win() {
+    let names = [
+        "CNB_BUILDPACK_DIR",
+        "CNB_BUILD_PLAN_PATH",
+        "CNB_EXEC_ENV",
+        "CNB_PLATFORM_DIR",
+        "CNB_TARGET_ARCH",
+        "CNB_TARGET_DISTRO_NAME",
+        "CNB_TARGET_OS",
+    ];
+    let bench = Bench::new("env | grep -e another -e ^OTHER= | sort");
+    fs_err::create_dir_all(bench.path("build-config/env")).unwrap();
+    for name in names.iter().chain(&["OTHER"]) {
+        fs_err::write(bench.path("platform/env").join(name), "another").unwrap();
+        let file = format!("{name}.override");
+        fs_err::write(bench.path("build-config/env").join(file), "another").unwrap();
+    }
+    assert_eq!(bench.lines("0.12"), ["OTHER=another"]);
 }
 
 #[test]
 fn a_module_may_want_a_clear_environment() {
-    let mut bench = Bench::new("echo $A $B $CNB_PLATFORM_DIR");
+    let mut bench = Bench::new("echo $PATH $A $B $CNB_PLATFORM_DIR");
     fs_err::create_dir_all(bench.path("build-config/env")).unwrap();
     fs_err::write(bench.path("platform/env/A"), "a").unwrap();
     fs_err::write(bench.path("build-config/env/B"), "b").unwrap();
     let platform = bench.path("platform").display().to_string();
-    assert_eq!(bench.lines("0.8"), [format!("a b {platform}")]);
+    let path = "/usr/bin:/bin";
+    assert_eq!(bench.lines("0.8"), [format!("{path} a b {platform}")]);
     bench.module.clear_env = true;
-    assert_eq!(bench.lines("0.8"), [format!("b {platform}")]);
+    assert_eq!(bench.lines("0.8"), [format!("{path} b {platform}")]);
 }
 
 #[test]
@@ -214,14 +248,28 @@ fn an_environment_that_cannot_be_read_is_an_error() {
     assert_eq!((run.code, run.error), (-1, Some(expected)));
 }
 
+/// BPD-038: both lists, metadata, alternatives with the same; nothing at all.
 #[test]
 fn a_plan_is_read_where_the_module_passes() {
     let bench = Bench::new(
-        "printf '[[provides]]\\nname = \"a\"\\n[[or]]\\n[[or.requires]]\\nname = \"b\"\\n' > $2",
+        "printf '[[provides]]\\nname = \"a\"\\n[[requires]]\\nname = \"c\"\\n[requires.metadata]\\nbuild = true\\n\
+         [[or]]\\n[[or.provides]]\\nname = \"d\"\\n[[or.requires]]\\nname = \"b\"\\n[or.requires.metadata]\\nbuild = false\\n\
+         [[or]]\\n' > $2",
     );
     let plan = bench.detect("0.10").plan;
     assert_eq!(plan.sections.provides[0].name, "a");
+    assert_eq!(plan.sections.requires[0].name, "c");
+    assert_eq!(
+        plan.sections.requires[0].metadata["build"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(plan.or[0].provides[0].name, "d");
     assert_eq!(plan.or[0].requires[0].name, "b");
+    assert_eq!(
+        plan.or[0].requires[0].metadata["build"].as_bool(),
+        Some(false)
+    );
+    assert_eq!(plan.or[1..], [crate::plan::PlanSections::default()]);
     assert_eq!(
         Bench::new("exit 0").detect("0.10").plan,
         BuildPlan::default()
@@ -230,7 +278,6 @@ fn a_plan_is_read_where_the_module_passes() {
 
 #[test]
 fn a_bad_plan_is_an_error_that_keeps_the_output() {
-    let versioned = "buildpack acme/java has a \"version\" key which is not supported. \"metadata.version\" should be used instead";
     let cases = [
         (
             "echo 'this is' > $2",
@@ -243,14 +290,6 @@ fn a_bad_plan_is_an_error_that_keeps_the_output() {
         (
             "printf '\\xff' > $2",
             "toml: line 1: invalid UTF-8 byte: 0xff",
-        ),
-        (
-            "echo '[[requires]]\nname=\"x\"\nversion=\"1\"' > $2",
-            versioned,
-        ),
-        (
-            "echo '[[or]]\n[[or.requires]]\nversion=\"1\"\nmetadata={version=\"1\"}' > $2",
-            versioned,
         ),
     ];
     for (script, error) in cases {
@@ -268,8 +307,39 @@ fn a_bad_plan_is_an_error_that_keeps_the_output() {
     assert!(error.starts_with("open ") && error.ends_with("plan.toml: no such file or directory"));
     let run = Bench::new("rm $2; mkdir $2").detect("0.10");
     assert!(run.error.unwrap().ends_with("plan.toml: is a directory"));
-    let harmless = "echo '[[requires]]\nname=\"x\"\nversion=\"\"\nmetadata={version=\"1\"}' > $2";
-    assert_eq!(Bench::new(harmless).detect("0.10").code, 0);
+}
+
+/// BPD-039: whatever the API, beside `metadata.version` or not, in either place.
+#[test]
+fn a_version_beside_the_name_is_refused() {
+    let error = "buildpack acme/java has a \"version\" key which is not supported. \"metadata.version\" should be used instead";
+    for api in ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"] {
+        for (entry, refused) in [
+            ("[[requires]]\nname = 'x'\nversion = '1'", true),
+            (
+                "[[requires]]\nname = 'x'\nversion = '1'\nmetadata = {version = '1'}",
+                true,
+            ),
+            (
+                "[[or]]\n[[or.requires]]\nversion = '1'\nmetadata = {version = '1'}",
+                true,
+            ),
+            ("[[or]]\n[[or]]\n[[or.requires]]\nversion = '1'", true),
+            (
+                "[[requires]]\nname = 'x'\nversion = ''\nmetadata = {version = '1'}",
+                false,
+            ),
+            ("[[provides]]\nname = 'x'\nversion = '1'", false),
+        ] {
+            let run = Bench::new(&format!("cat >$2 <<EOF\n{entry}\nEOF")).detect(api);
+            let expected = if refused {
+                (-1, Some(error))
+            } else {
+                (0, None)
+            };
+            assert_eq!((run.code, run.error.as_deref()), expected, "{api} {entry}");
+        }
+    }
 }
 
 #[test]

@@ -205,6 +205,22 @@ fn programs_of_a_group_run_at_the_same_time() {
     assert_eq!(bench.participants(), "a b c slow");
 }
 
+/// BPD-068: trials are counted from one in each group.
+#[test]
+fn trials_are_counted_in_each_group() {
+    let mut bench = Bench::new();
+    bench.buildpack("two", "", &plan("-x|-y"));
+    bench.passing(&["a"]);
+    bench.order(&["two", "a two", "a"]);
+    let lines = bench.detect().lines;
+    let trials: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.split_once("(try "))
+        .map(|(_, n)| n)
+        .collect();
+    assert_eq!(trials, ["#1)", "#2)", "#1)", "#2)", "#1)"]);
+}
+
 /// BPD-048: directly, over others, and beside a use that is no cycle.
 #[test]
 fn composites_in_a_circle_end_detection() {
