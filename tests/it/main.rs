@@ -5,6 +5,7 @@
 mod bad_input;
 mod clients;
 mod conformance;
+mod detection;
 mod determinism;
 mod documents;
 mod interruption;

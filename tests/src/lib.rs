@@ -9,6 +9,7 @@
 
 pub mod build;
 pub mod golden;
+pub mod detection;
 pub mod image;
 pub mod ledger;
 pub mod program;

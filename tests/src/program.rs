@@ -69,9 +69,13 @@ pub fn requires(programs: &[&str]) -> bool {
 
 /// Returns false, and says so, where this is not root; fails instead in CI.
 pub fn requires_root() -> bool {
+    is_root() || skip("needs root")
+}
+
+/// Returns whether this is root.
+pub fn is_root() -> bool {
     let status = fs_err::read_to_string("/proc/self/status").expect("/proc is mounted");
-    let root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
-    root || skip("needs root")
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
