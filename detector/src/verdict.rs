@@ -235,22 +235,27 @@ mod tests {
     /// BPD-057: code, output, error; the lines in front of the results, all of one level.
     #[test]
     fn output_and_error_stand_before_the_results() {
-        let (output, error) = (
-            "======== Output: m@1 ========",
-            "======== Error: m@1 ========",
+        const OUTPUT: &str = "======== Output: m@1 ========";
+        const ERROR: &str = "======== Error: m@1 ========";
+        type Row = (
+            i32,
+            &'static str,
+            Option<&'static str>,
+            &'static str,
+            &'static [&'static str],
         );
-        let table: &[(i32, &str, Option<&str>, &str, &[&str])] = &[
-            (0, "hello\n", None, "debug", &[output, "hello\n"]),
+        let table: &[Row] = &[
+            (0, "hello\n", None, "debug", &[OUTPUT, "hello\n"]),
             (0, "", None, "debug", &[]),
-            (100, "no\nno\n", None, "debug", &[output, "no\nno\n"]),
-            (7, "hello", None, "info", &[output, "hello"]),
-            (-1, "", Some("bad"), "info", &[error, "bad"]),
+            (100, "no\nno\n", None, "debug", &[OUTPUT, "no\nno\n"]),
+            (7, "hello", None, "info", &[OUTPUT, "hello"]),
+            (-1, "", Some("bad"), "info", &[ERROR, "bad"]),
             (
                 -1,
                 "50 %d\n",
                 Some("bad"),
                 "info",
-                &[output, "50 %d\n", error, "bad"],
+                &[OUTPUT, "50 %d\n", ERROR, "bad"],
             ),
         ];
         for (code, text, error, level, expected) in table {

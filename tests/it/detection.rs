@@ -56,7 +56,7 @@ fn kept_back(text: &str) -> String {
     let lines = text
         .lines()
         .filter(|line| !own.iter().any(|prefix| line.starts_with(prefix)));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// BPD-058, BPD-073, BPD-074: after a success the level decides, after a failure everything is shown.

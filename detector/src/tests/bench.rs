@@ -1,5 +1,6 @@
 //! Modules, an app and an order in a temporary directory, and what comes of detecting there.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -223,7 +224,7 @@ struct Message(String);
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            self.0.push_str(&format!("{value:?}"));
+            write!(self.0, "{value:?}").unwrap();
         }
     }
 }
@@ -246,13 +247,11 @@ pub(super) fn plan(text: &str) -> String {
     let mut toml = String::new();
     for (at, alternative) in text.split('|').enumerate() {
         let or = if at == 0 { "" } else { "or." };
-        if at > 0 {
-            toml.push_str("[[or]]\n");
-        }
+        toml += if at == 0 { "" } else { "[[or]]\n" };
         for word in alternative.split_whitespace() {
             let (kind, name) = word.split_at(1);
             let kind = if kind == "+" { "provides" } else { "requires" };
-            toml.push_str(&format!("[[{or}{kind}]]\nname = \"{name}\"\n"));
+            writeln!(toml, "[[{or}{kind}]]\nname = \"{name}\"").unwrap();
         }
     }
     format!("cat >$2 <<EOF\n{toml}EOF\n")
@@ -275,13 +274,15 @@ fn read_order(text: &str) -> Order {
 fn order_toml(name: &str, groups: &[&str]) -> String {
     let mut text = String::new();
     for group in groups {
-        text.push_str(&format!("[[{name}]]\n"));
+        writeln!(text, "[[{name}]]").unwrap();
         for word in group.split_whitespace() {
             let (id, version) = id_and_version(word.trim_end_matches('?'));
             let optional = word.ends_with('?');
-            text.push_str(&format!(
-                "[[{name}.group]]\nid = '{id}'\nversion = '{version}'\noptional = {optional}\n"
-            ));
+            writeln!(
+                text,
+                "[[{name}.group]]\nid = '{id}'\nversion = '{version}'\noptional = {optional}"
+            )
+            .unwrap();
         }
     }
     text

@@ -224,7 +224,11 @@ fn trials_are_counted_in_each_group() {
 /// BPD-048: directly, over others, and beside a use that is no cycle.
 #[test]
 fn composites_in_a_circle_end_detection() {
-    let table: &[(&[(&str, &[&str])], &str)] = &[
+    type Row = (
+        &'static [(&'static str, &'static [&'static str])],
+        &'static str,
+    );
+    let table: &[Row] = &[
         (&[("meta", &["a meta"])], "exit 22"),
         (
             &[("meta", &["one"]), ("one", &["two"]), ("two", &["a one"])],

@@ -102,8 +102,8 @@ impl Run<'_> {
             .flat_map(|(flag, name)| [(*flag).into(), path(name).into()]);
         let mut variables = Variables::default()
             .with("PATH", "/usr/bin:/bin")
-            .with("CNB_EXTENSIONS_DIR", &path("extensions"))
-            .with("CNB_SYSTEM_PATH", &path("system.toml"));
+            .with("CNB_EXTENSIONS_DIR", path("extensions"))
+            .with("CNB_SYSTEM_PATH", path("system.toml"));
         for (name, value) in self.variables {
             variables = variables.with(name, value);
         }
