@@ -8,8 +8,8 @@
 )]
 
 pub mod build;
-pub mod golden;
 pub mod detection;
+pub mod golden;
 pub mod image;
 pub mod ledger;
 pub mod program;
