@@ -8,8 +8,8 @@ use crate::files;
 use crate::inputs::flags::{self, Gate, Given};
 use crate::inputs::groups::{
     AnalyzedFlag, AppFlag, BuildImageFlag, CacheFlags, CommonFlags, ExecEnvVariable, ExportFlags,
-    GroupFlag, ImageFlags, LaunchCacheFlag, LayersFlag, ParallelFlag, PreviousImageFlag, RunFlag,
-    RunImageFlag, StackFlag, UserFlags,
+    GroupFlag, ImageFlags, LaunchCacheFlag, LayersFlag, OldRunImageFlag, ParallelFlag,
+    PreviousImageFlag, RunFlag, RunImageFlag, StackFlag, UserFlags,
 };
 use crate::inputs::names::{self, Names};
 use crate::inputs::resolve::{self, Layers, absolute, absolute_if_any, some};
@@ -112,9 +112,8 @@ struct Flags {
     build_image: BuildImageFlag,
     #[command(flatten)]
     run_image: RunImageFlag,
-    /// refused: the run image is the analyzer's
-    #[arg(long)]
-    image: Option<String>,
+    #[command(flatten)]
+    old_run_image: OldRunImageFlag,
     #[command(flatten)]
     exec_env: ExecEnvVariable,
 }
@@ -153,7 +152,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     names::require_image(&output_image)?;
     refuse_run_image(
         flags.run_image.run_image,
-        flags.image,
+        flags.old_run_image.image,
         &invocation.variables,
     )?;
     let run_image = analyzed_run_image(&analyzed_path)?;

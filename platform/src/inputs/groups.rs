@@ -175,7 +175,7 @@ pub(crate) struct ParallelFlag {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PreviousImageFlag {
-    /// image of the previous build; the output image if not given
+    /// image of the previous build, or to rebase; the output image if not given
     #[arg(long, env = v::PREVIOUS_IMAGE)]
     pub(crate) previous_image: Option<String>,
 }
@@ -185,6 +185,13 @@ pub(crate) struct RunImageFlag {
     /// image that the app will run on
     #[arg(long, env = v::RUN_IMAGE)]
     pub(crate) run_image: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OldRunImageFlag {
+    /// old name of -run-image, for the rebaser; the exporter refuses it
+    #[arg(long)]
+    pub(crate) image: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ use crate::entry::Invocation;
 use crate::exit::Failure;
 use crate::inputs::flags::{self, Gate, Given};
 use crate::inputs::groups::{
-    BuildImageFlag, CacheFlags, CommonFlags, ImageFlags, LayersFlag, PreviousImageFlag, ReportFlag,
-    RunImageFlag, UserFlags,
+    BuildImageFlag, CacheFlags, CommonFlags, ImageFlags, LayersFlag, OldRunImageFlag,
+    PreviousImageFlag, ReportFlag, RunImageFlag, UserFlags,
 };
 use crate::inputs::names::{self, Names};
 use crate::inputs::resolve::{self, Layers, some};
@@ -60,9 +60,8 @@ struct Flags {
     previous_image: PreviousImageFlag,
     #[command(flatten)]
     run_image: RunImageFlag,
-    /// old name of -run-image
-    #[arg(long)]
-    image: Option<String>,
+    #[command(flatten)]
+    old_run_image: OldRunImageFlag,
     /// rebase though the images say that they do not fit
     #[arg(long, env = variables::FORCE_REBASE, action = clap::ArgAction::Set, default_value = "false")]
     force: bool,
@@ -99,7 +98,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     names::require_image(&output_image)?;
     let run_image = run_image(
         some(flags.run_image.run_image),
-        some(flags.image),
+        some(flags.old_run_image.image),
         &invocation.variables,
     )?;
     let previous_image = some(flags.previous_image.previous_image);
@@ -143,10 +142,40 @@ fn run_image(
     Ok(deprecated)
 }
 
+/// The definitions, for the page that lists them.
+#[cfg(test)]
+pub(crate) fn sheet() -> flags::testing::Sheet {
+    (flags::command::<Flags>(), GATES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::flags::testing::{call, check_flags, ending};
+    use crate::inputs::flags::testing::{
+        Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+    };
+
+    /// Flag, field, what it takes, APIs, variable, default.
+    const TABLE: &str = r#"
+        report             report_path          Path       all    CNB_REPORT_PATH          "/layers/report.toml"
+        previous-image     previous_image       TextIfAny  0.11-  CNB_PREVIOUS_IMAGE       None
+        run-image          run_image            TextIfAny  all    CNB_RUN_IMAGE            None
+        image              run_image            TextIfAny  all    -                        None
+        force              force                Switch     0.12-  CNB_FORCE_REBASE         false
+        daemon             daemon               Switch     all    CNB_USE_DAEMON           false
+        insecure-registry  insecure_registries  List       0.13-  CNB_INSECURE_REGISTRIES  []
+    "#;
+
+    #[test]
+    fn each_flag_fills_its_field() {
+        let base = Base {
+            arguments: &["app"],
+            ..Base::default()
+        };
+        let table = [TABLE, COMMON, USER].concat();
+        check_table::<Flags, _>(GATES, &table, base, parse);
+        check_layout::<Flags, _>(GATES, base, parse);
+    }
 
     #[test]
     fn flags_follow_the_api() {

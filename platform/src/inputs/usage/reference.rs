@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::inputs::flags::testing::Sheet;
-use crate::inputs::{analyzer, builder, creator, detector, exporter, restorer};
+use crate::inputs::{analyzer, builder, creator, detector, exporter, rebaser, restorer};
 
 const HEAD: &str = "\
 # Flags and variables
@@ -54,6 +54,7 @@ fn phases() -> Vec<(&'static str, Sheet)> {
         ("builder", builder::sheet()),
         ("exporter", exporter::sheet()),
         ("creator", creator::sheet()),
+        ("rebaser", rebaser::sheet()),
     ]
 }
 
