@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use tests::build::Build;
-use tests::image;
+use tests::image::{self, Sample};
 use tests::program::{Ran, requires, requires_root};
+
+use crate::rebase;
 
 /// Calls that change what a reader sees. strace kills on entry, so what is seen before call N + 1 is what call N left.
 const STEPS: &[&str] = &[
@@ -122,41 +124,40 @@ impl Changed {
             "{when}: the next export clears {leftover:?}"
         );
     }
+}
 
-    /// Runs the exporter under strace, killed on entry of its call number `number` to `step`; returns whether it lived to its end.
-    fn survives(&self, step: &str, number: usize) -> bool {
-        let exporter = self.build.exporter();
-        let mut command = Command::new("strace");
-        command
-            .args([
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &format!("trace={step}"),
-                "-e",
-            ])
-            .arg(format!("inject={step}:signal=SIGKILL:when={number}"))
-            .arg(exporter.get_program())
-            .args(exporter.get_args())
-            .env_clear()
-            .envs(
-                exporter
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .current_dir(self.build.path(""));
-        let output = command.output().unwrap();
-        // strace ends the way its child ended.
-        let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
-        assert!(
-            killed || output.status.success(),
-            "{step} {number}: {:?}",
-            Ran::from(output).text
-        );
-        !killed
-    }
+/// Runs a phase under strace, killed on entry of its call number `number` to `step`; returns whether it lived to its end.
+fn survives(phase: &Command, step: &str, number: usize) -> bool {
+    let mut command = Command::new("strace");
+    command
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={step}"),
+            "-e",
+        ])
+        .arg(format!("inject={step}:signal=SIGKILL:when={number}"))
+        .arg(phase.get_program())
+        .args(phase.get_args())
+        .env_clear()
+        .envs(
+            phase
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(phase.get_current_dir().unwrap());
+    let output = command.output().unwrap();
+    // strace ends the way its child ended.
+    let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
+    assert!(
+        killed || output.status.success(),
+        "{step} {number}: {:?}",
+        Ran::from(output).text
+    );
+    !killed
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn foreign_killed_at_each_step_the_earlier_layout_is_whole() {
     for step in STEPS {
         for number in 1.. {
             changed.restore();
-            if changed.survives(step, number) {
+            if survives(&changed.build.exporter(), step, number) {
                 break;
             }
             kills += 1;
@@ -180,6 +181,59 @@ fn foreign_killed_at_each_step_the_earlier_layout_is_whole() {
         kills > 10,
         "an export makes more than {kills} steps: is it traced at all?"
     );
+}
+
+#[test]
+fn foreign_a_rebase_killed_at_each_step_leaves_the_earlier_image_whole() {
+    if !(requires_root() && requires(&["strace"])) {
+        return;
+    }
+    let build = Build::new();
+    build.create().ok();
+    let earlier = image::read(&build.app_image()).digest().to_owned();
+    rebase::put_run_image(&build, Sample::plain());
+    let saved = build.path("saved");
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir_all(to).unwrap();
+        let folders = ["layout", "report"].map(|folder| from.join(folder));
+        Ran::of(Command::new("cp").arg("-a").args(folders).arg(to)).ok();
+    };
+    copy(&build.path(""), &saved);
+    let rebaser = || {
+        let mut command = build.rebaser();
+        command.args(["app", "app:two"]);
+        command
+    };
+    Ran::of(&mut rebaser()).ok();
+    let later = image::read(&build.app_image()).digest().to_owned();
+    assert_ne!(later, earlier, "the comparison can fail");
+
+    let mut kills = 0;
+    for step in STEPS {
+        for number in 1.. {
+            for folder in ["layout", "report"] {
+                fs::remove_dir_all(build.path(folder)).unwrap();
+            }
+            copy(&saved, &build.path(""));
+            if survives(&rebaser(), step, number) {
+                break;
+            }
+            kills += 1;
+            let when = format!("killed at {step} {number}");
+            let found = image::read(&build.app_image());
+            assert!([&*earlier, &later].contains(&found.digest()), "{when}");
+            for layer in found.manifest["layers"].as_array().unwrap() {
+                image::read_blob(&build.app_image(), layer);
+            }
+            let report = fs::read_to_string(build.path("report/report.toml")).unwrap();
+            let is_whole = [&*earlier, &later].iter().any(|it| report.contains(*it));
+            assert!(is_whole, "{when}: {report}");
+            let next = Ran::of(&mut rebaser());
+            assert_eq!(next.code, 0, "{when}, next rebase: {}", next.text);
+            assert_eq!(image::read(&build.app_image()).digest(), later, "{when}");
+        }
+    }
+    assert!(kills > 10, "a rebase makes more than {kills} steps");
 }
 
 #[test]

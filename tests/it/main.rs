@@ -11,5 +11,6 @@ mod determinism;
 mod documents;
 mod interruption;
 mod phases;
+mod rebase;
 mod samples;
 mod shapes;

@@ -172,6 +172,17 @@ impl Build {
         command
     }
 
+    /// Returns a command for the rebaser, complete but for the image.
+    pub fn rebaser(&self) -> Command {
+        let mut command = self.phase("rebaser", &["-layout"]);
+        for (flag, name) in [("-layout-dir", "layout"), ("-report", "report/report.toml")] {
+            command.arg(flag).arg(self.path(name));
+        }
+        let ids = [UID.to_string(), GID.to_string()];
+        command.args(["-uid", &ids[0], "-gid", &ids[1]]);
+        command
+    }
+
     /// Runs analyzer, detector, restorer and builder one by one, as platforms do that know each phase.
     pub fn until_export(&self) {
         for phase in ["analyzer", "detector", "restorer", "builder"] {

@@ -58,6 +58,8 @@ pub struct Sample {
     pub architecture: &'static str,
     /// Leave the blob of the layer out.
     pub sparse: bool,
+    /// What the one file of its layer holds; the architecture if `None`.
+    pub content: Option<&'static str>,
 }
 
 impl Sample {
@@ -67,6 +69,7 @@ impl Sample {
             docker: false,
             architecture: this_architecture(),
             sparse: false,
+            content: None,
         }
     }
 
@@ -85,7 +88,7 @@ impl Sample {
                 "application/vnd.oci.image.layer.v1.tar+gzip",
             )
         };
-        let tar = layer_tar(self.architecture);
+        let tar = layer_tar(self.content.unwrap_or(self.architecture));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         std::io::Write::write_all(&mut gzip, &tar).unwrap();
         let layer = blob(layout, layer_type, &gzip.finish().unwrap());
@@ -130,12 +133,12 @@ pub const fn this_architecture() -> &'static str {
     }
 }
 
-fn layer_tar(marker: &str) -> Vec<u8> {
+fn layer_tar(content: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
-    header.set_size(marker.len() as u64);
+    header.set_size(content.len() as u64);
     header.set_mode(0o644);
-    tar.append_data(&mut header, "etc/marker", marker.as_bytes())
+    tar.append_data(&mut header, "etc/marker", content.as_bytes())
         .unwrap();
     tar.into_inner().unwrap()
 }
