@@ -46,6 +46,39 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Returns an error's text with the failed call at its end as the reference words it; any other text as it is.
+pub fn reworded(text: &str) -> String {
+    let Some(code) = number_at_end(text) else {
+        return text.to_owned();
+    };
+    let systems = io::Error::from_raw_os_error(code).to_string();
+    let Some(before) = text.strip_suffix(&systems) else {
+        return text.to_owned();
+    };
+    let reason = errno_text(code);
+    let call = FS_ERR_CALLS.iter().find_map(|(words, call)| {
+        let path = before.strip_prefix(words)?.strip_prefix(" `")?;
+        Some(format!("{call} {}: {reason}", path.strip_suffix("`: ")?))
+    });
+    call.unwrap_or_else(|| format!("{before}{reason}"))
+}
+
+/// How `fs_err` words a failure, and the call that Go names there.
+const FS_ERR_CALLS: [(&str, &str); 12] = [
+    ("failed to open file", "open"),
+    ("failed to create file", "open"),
+    ("failed to read directory", "open"),
+    ("failed to create directory", "mkdir"),
+    ("failed to query resolved metadata", "stat"),
+    ("failed to query raw metadata", "lstat"),
+    ("failed to read symbolic link", "readlink"),
+    ("failed to read from file", "read"),
+    ("failed to write to file", "write"),
+    ("failed to set permissions for file", "chmod"),
+    ("failed to remove file", "remove"),
+    ("failed to remove directory", "remove"),
+];
+
 /// Reads a whole file.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let mut file = fs_err::File::open(path).map_err(|e| Error::new("open", path, e))?;
@@ -113,11 +146,14 @@ pub fn make_dirs(path: &Path) -> Result<(), Error> {
 
 /// Returns the number of an error. An error that names its file shows the number at its end only.
 fn errno(error: &io::Error) -> Option<i32> {
-    error.raw_os_error().or_else(|| {
-        let text = error.to_string();
-        let (_, number) = text.strip_suffix(')')?.rsplit_once("(os error ")?;
-        number.parse().ok()
-    })
+    error
+        .raw_os_error()
+        .or_else(|| number_at_end(&error.to_string()))
+}
+
+fn number_at_end(text: &str) -> Option<i32> {
+    let (_, number) = text.strip_suffix(')')?.rsplit_once("(os error ")?;
+    number.parse().ok()
 }
 
 fn errno_text(code: i32) -> String {
@@ -199,6 +235,43 @@ mod tests {
         ];
         for (name, text) in cases {
             assert_eq!(read_file(&root.join(name)).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_errors_are_reworded() {
+        let dir = tempfile::tempdir().unwrap();
+        let absent = dir.path().join("`absent");
+        let shown = absent.display();
+        let failures = [
+            (fs_err::read(&absent).unwrap_err(), "open"),
+            (fs_err::write(absent.join("x"), "").unwrap_err(), "open"),
+            (fs_err::read_dir(&absent).map(drop).unwrap_err(), "open"),
+            (fs_err::create_dir(absent.join("x")).unwrap_err(), "mkdir"),
+            (fs_err::metadata(&absent).unwrap_err(), "stat"),
+            (fs_err::symlink_metadata(&absent).unwrap_err(), "lstat"),
+            (fs_err::read_link(&absent).unwrap_err(), "readlink"),
+            (fs_err::remove_file(&absent).unwrap_err(), "remove"),
+            (fs_err::remove_dir(&absent).unwrap_err(), "remove"),
+        ];
+        for (error, call) in failures {
+            let below = if matches!(call, "mkdir") || error.to_string().contains("create file") {
+                "/x"
+            } else {
+                ""
+            };
+            let expected = format!("{call} {shown}{below}: no such file or directory");
+            assert_eq!(reworded(&error.to_string()), expected);
+        }
+        for (text, expected) in [
+            (
+                "opening it: Not a directory (os error 20)",
+                "opening it: not a directory",
+            ),
+            ("odd (os error 20)", "odd (os error 20)"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(reworded(text), expected);
         }
     }
 

@@ -209,6 +209,14 @@ pub enum Error {
     /// Not a level of libdeflate.
     #[error("{0} is no compression level, use 1 to 12")]
     Level(u8),
+    /// A file that belongs into an archive could not be opened.
+    #[error("failed to add file {} to archive", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// An archive's entry, or the target of its hard link, is not where unpacking is allowed.
     #[error("{} of the archive is not unpacked: {} is not below {}", entry.display(), path.display(), within.display())]
     Outside {

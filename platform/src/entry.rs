@@ -109,7 +109,7 @@ fn end(result: &Result<(), Failure>) -> std::process::ExitCode {
     };
     // What is wrong with flags has been said on standard error, with the usage.
     if failure.code != ExitCode::Flags {
-        tracing::error!("{:#}", failure.error);
+        tracing::error!("{failure}");
     }
     std::process::ExitCode::from(failure.code as u8)
 }
@@ -144,7 +144,7 @@ mod tests {
         let phases: &[(&'static str, &'static str, Command)] =
             &[("builder", "build", build), ("exporter", "export", export)];
         dispatch(phases, args, variables)
-            .map_err(|failure| (failure.code as u8, format!("{:#}", failure.error)))
+            .map_err(|failure| (failure.code as u8, failure.to_string()))
     }
 
     #[test]

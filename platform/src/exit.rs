@@ -1,5 +1,9 @@
 //! Exit codes, and errors that carry one (COM-025 to COM-029).
 
+use std::fmt;
+
+use buildpack::syscall_text;
+
 /// What a phase ends with (COM-025).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -45,7 +49,7 @@ pub enum ExitCode {
 pub struct Failure {
     /// The code.
     pub code: ExitCode,
-    /// The causes, outermost first; printed with `{:#}`.
+    /// The causes, outermost first.
     pub error: anyhow::Error,
 }
 
@@ -64,6 +68,21 @@ impl Failure {
             code,
             error: anyhow::anyhow!("{text}"),
         }
+    }
+}
+
+/// The causes, outermost first, each failed call in the words of the reference.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, cause) in self.error.chain().enumerate() {
+            let separator = if depth == 0 { "" } else { ": " };
+            write!(
+                f,
+                "{separator}{}",
+                syscall_text::reworded(&cause.to_string())
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -112,8 +131,13 @@ mod tests {
         let cause = anyhow::anyhow!("no such file").context("open /x");
         let failure = Failure::new(ExitCode::Export, "export", cause);
         assert_eq!(
-            format!("{:#}", failure.error),
+            failure.to_string(),
             "failed to export: open /x: no such file"
+        );
+        let system = anyhow::Error::new(fs_err::read("/absent").unwrap_err());
+        assert_eq!(
+            Failure::new(ExitCode::Export, "export", system.context("reading")).to_string(),
+            "failed to export: reading: open /absent: no such file or directory"
         );
         let uncoded = Failure::from(anyhow::anyhow!("odd"));
         assert_eq!(

@@ -120,7 +120,10 @@ impl<'a> Contents<'a> {
         // Were the file replaced by a FIFO since it was walked, opening it would wait for ever.
         options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         Ok(Self {
-            file: options.open(path)?,
+            file: options.open(path).map_err(|source| Error::Open {
+                path: path.to_path_buf(),
+                source,
+            })?,
             path,
             size,
             left: size,
