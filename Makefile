@@ -13,7 +13,7 @@ FOREIGN_TOOLS := podman busybox strace taskset setpriv mmdebstrap
 DEMO_TOOLS := $(TEST_TOOLS) $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check conformance demo sample-builder clean
+.PHONY: help build test golden-strict check conformance demo sample-builder clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,10 @@ test: ## all tests, with the programs that they need
 	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) $(FOREIGN_TOOLS)
 	$(MAKE) build
 	SLIPWAY_BIN=$(CURDIR)/target/release cargo test --workspace
+
+golden-strict: ## where the recorded cases differ in wording, raw text and modes too
+	$(MAKE) build
+	SLIPWAY_BIN=$(CURDIR)/target/release GOLDEN_STRICT=1 cargo test -p tests --test golden -- golden::
 
 check: ## format, clippy, docs, shell scripts
 	@demo/install.sh $(BUILD_TOOLS) shellcheck

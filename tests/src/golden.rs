@@ -14,6 +14,7 @@
 pub mod case;
 pub mod compare;
 pub mod difference;
+pub mod expect;
 pub mod fixture;
 pub mod grounds;
 pub mod image;
@@ -23,6 +24,7 @@ pub mod relax;
 pub mod run;
 pub mod snapshot;
 pub mod step;
+pub mod strict;
 pub mod symbols;
 pub mod text;
 pub mod tree;

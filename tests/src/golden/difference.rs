@@ -19,6 +19,55 @@ pub struct Difference {
     pub what: String,
 }
 
+/// What kind of thing differs, for counting what only a strict comparison finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Exit codes and lines of a log.
+    Log,
+    /// The text of TOML and JSON files and of labels.
+    Text,
+    /// Modes inside of layouts.
+    Modes,
+    /// Spelling of media types.
+    MediaTypes,
+    /// The digest in a run image's reference.
+    RunReference,
+    /// The digest of the written manifest in report.toml.
+    ReportDigest,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Log => "lines of logs",
+            Self::Text => "text of documents and labels",
+            Self::Modes => "modes in layouts",
+            Self::MediaTypes => "media types",
+            Self::RunReference => "digests in references of run images",
+            Self::ReportDigest => "digests in report.toml",
+            Self::Other => "other values",
+        })
+    }
+}
+
+impl Difference {
+    /// Returns what kind of thing differs.
+    pub fn kind(&self) -> Kind {
+        let way: Vec<_> = self.at.iter().rev().map(String::as_str).collect();
+        match way[..] {
+            [_, step] | [step] if step.starts_with("step ") => Kind::Log,
+            ["raw", ..] | [_, "labels_raw", ..] => Kind::Text,
+            ["modes", ..] => Kind::Modes,
+            ["mediaType" | "configMediaType", ..] => Kind::MediaTypes,
+            ["reference", "runImage" | "run-image", ..] => Kind::RunReference,
+            ["digest", "image", "toml", ..] => Kind::ReportDigest,
+            _ => Kind::Other,
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}: {}", self.at.join(" / "), self.what)
@@ -134,6 +183,40 @@ mod tests {
             .iter()
             .map(ToString::to_string)
             .collect()
+    }
+
+    #[test]
+    fn differences_have_a_kind() {
+        for (at, kind) in [
+            ("step 1 exporter / log", Kind::Log),
+            ("final / tree / layers/a.toml / raw", Kind::Text),
+            (
+                "final / images / app / manifests / 0 / image / config / labels_raw / l",
+                Kind::Text,
+            ),
+            ("final / images / app / modes", Kind::Modes),
+            (
+                "final / images / app / manifests / 0 / image / layers / 0 / mediaType",
+                Kind::MediaTypes,
+            ),
+            (
+                "final / tree / layers/a.toml / toml / metadata / run-image / reference",
+                Kind::RunReference,
+            ),
+            (
+                "final / images / app / manifests / 0 / image / config / config / Labels / l / json / runImage / reference",
+                Kind::RunReference,
+            ),
+            (
+                "final / tree / layers/report.toml / toml / image / digest",
+                Kind::ReportDigest,
+            ),
+            ("final / tree / layers/a", Kind::Other),
+        ] {
+            let at = at.split(" / ").map(str::to_owned).collect();
+            let what = String::new();
+            assert_eq!(Difference { at, what }.kind(), kind);
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub struct Outcome {
     pub steps: Vec<Done>,
     /// Snapshots by name: `final`, and `after-NN-<phase>` where a step asks for it.
     pub snapshots: BTreeMap<String, Value>,
-    /// Everything that there is at the end, changed or not.
+    /// Everything that there is at the end, changed or not, shown as in a snapshot.
+    pub all: Value,
+    /// The names of it.
     pub there: BTreeSet<String>,
 }
 
@@ -59,10 +61,12 @@ pub fn run(case: &Case) -> Outcome {
     }
     snapshots.insert("final".to_owned(), before.changes(&place, &symbols));
     let there = tree::entries(&place.root).into_keys().collect();
+    let all = Before::default().changes(&place, &symbols);
     place.remove();
     Outcome {
         steps,
         snapshots,
+        all,
         there,
     }
 }

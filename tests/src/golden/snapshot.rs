@@ -19,8 +19,8 @@ const DOCUMENT: usize = 200_000;
 /// Other texts up to this size are shown.
 const TEXT: usize = 4096;
 
-/// What there was before the first step.
-#[derive(Debug)]
+/// What there was before the first step; by default nothing.
+#[derive(Debug, Default)]
 pub struct Before {
     entries: Entries,
     layouts: BTreeMap<String, String>,
@@ -167,8 +167,8 @@ fn show_json(name: &str, bytes: &[u8], symbols: &Symbols) -> Option<Value> {
     Some(json!({"json": symbols.value(document), "raw": raw}))
 }
 
-// Dates as the recordings have them: a blank between day and time, the offset in digits.
-fn json(value: toml::Value) -> Value {
+/// Returns TOML as JSON, dates as the recordings have them: a blank between day and time, the offset in digits.
+pub fn json(value: toml::Value) -> Value {
     match value {
         toml::Value::Datetime(time) => {
             let time = time.to_string().replace('T', " ");

@@ -60,6 +60,7 @@ fn same() -> Outcome {
             shown: recorded.steps[0].clone(),
         }],
         snapshots: recorded.snapshots,
+        all: Value::Null,
         there: BTreeSet::new(),
     }
 }
