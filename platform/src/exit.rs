@@ -63,7 +63,7 @@ impl Failure {
     }
 
     /// Returns a text alone with a code.
-    pub fn message(code: ExitCode, text: impl std::fmt::Display) -> Self {
+    pub fn message(code: ExitCode, text: impl fmt::Display) -> Self {
         Self {
             code,
             error: anyhow::anyhow!("{text}"),
