@@ -540,7 +540,9 @@ fn exec_d_programs_set_variables_one_after_the_other() {
     let image = Image::new(&process("command = ['tool']\ndirect = true"));
     image.file("late/tool", "#!/bin/sh\necho $SEEN\n", 0o755);
     image.file("layers/acme_one/a/env/SEEN", "0", 0o644);
-    exec_d(&image, "a/exec.d/1", "echo \"SEEN = '$SEEN 1'\" >&3");
+    // In byte order of the names.
+    exec_d(&image, "a/exec.d/10", "echo \"SEEN = '$SEEN 10'\" >&3");
+    exec_d(&image, "a/exec.d/9", "echo \"SEEN = '$SEEN 9'\" >&3");
     exec_d(&image, "a/exec.d/web/1", "echo \"SEEN = '$SEEN web'\" >&3");
     exec_d(&image, "a/exec.d/other/1", "exit 1");
     exec_d(&image, "b/exec.d/1", "echo \"SEEN = '$SEEN b'\" >&3");
@@ -549,7 +551,7 @@ fn exec_d_programs_set_variables_one_after_the_other() {
         "b/exec.d/2",
         &format!("echo \"PATH = '{}:$PATH'\" >&3", image.show("late")),
     );
-    assert_eq!(stdout(&mut image.launcher("web")), "0 1 web b\n");
+    assert_eq!(stdout(&mut image.launcher("web")), "0 10 9 web b\n");
 }
 
 #[test]
