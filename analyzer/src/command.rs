@@ -21,18 +21,29 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         flags.launch_cache_dir.as_deref(),
     ];
     privileges::own(user.uid, user.gid, &dirs)?;
+    let images = find_images(&flags);
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
-    analyze(invocation, &flags)?;
+    analyze(invocation, &flags, &images?)?;
     Ok(())
 }
 
-/// Analyzes and writes `analyzed.toml`: the way that the analyzer and the creator share.
-pub fn analyze(invocation: &Invocation, flags: &Flags) -> Result<Analyzed, Failure> {
+/// Looks the images up while the phase still has the rights that the platform gave it: a layout need not be readable
+/// to the user of the build.
+pub fn find_images(flags: &Flags) -> Result<Images, Failure> {
     let images = Images::find(&flags.images, &flags.previous_image, &flags.run_image)?;
+    Ok(images.hold())
+}
+
+/// Analyzes and writes `analyzed.toml`: the way that the analyzer and the creator share.
+pub fn analyze(
+    invocation: &Invocation,
+    flags: &Flags,
+    images: &Images,
+) -> Result<Analyzed, Failure> {
     let analyzed = crate::run(Inputs {
         api: invocation.api,
-        images: &images,
+        images,
         layers_dir: &flags.layers_dir,
         skip_layers: flags.skip_layers,
     })?;

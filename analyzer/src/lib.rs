@@ -52,6 +52,15 @@ impl Images {
             run: find(run, "run")?,
         })
     }
+
+    /// Opens the files of their layers, as [`layout::Image::hold`] does.
+    #[must_use]
+    pub fn hold(self) -> Self {
+        Self {
+            previous: self.previous.hold(),
+            run: self.run.hold(),
+        }
+    }
 }
 
 /// Analyzes.

@@ -1,7 +1,9 @@
 //! From flags to an image, through all phases (CRE-001 to CRE-013).
 
+use analyzer::Images;
 use buildpack::group::Group;
 use cache::VolumeCache;
+use exporter::command::Opened;
 use platform::entry::Invocation;
 use platform::files::Analyzed;
 use platform::inputs::Variables;
@@ -17,13 +19,15 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         return Ok(());
     };
     debug!("Ensuring privileges...");
+    hand_over(&flags)?;
+    let images = analyzer::command::find_images(&flags::of_analyzer(&flags));
     let invocation = become_user(invocation, &flags)?;
     debug!("Executing command...");
-    create(&invocation, &flags)
+    create(&invocation, &flags, images)
 }
 
-/// Becomes the one user of all phases, and returns the invocation with that user's variables (COM-043).
-fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Failure> {
+/// Makes the user of all phases own what that user writes.
+fn hand_over(flags: &Flags) -> Result<(), Failure> {
     let user = flags.user;
     let dirs = [
         flags.cache_dir.as_deref(),
@@ -31,6 +35,16 @@ fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Fai
         Some(flags.layers_dir.as_path()),
     ];
     privileges::own(user.uid, user.gid, &dirs)?;
+    // Nothing is made for a user whom the image does not know: such a phase ends at once.
+    if privileges::home_of(user.uid).is_ok() {
+        exporter::command::own_outputs(&flags::of_exporter(flags));
+    }
+    Ok(())
+}
+
+/// Becomes the one user of all phases, and returns the invocation with that user's variables (COM-043).
+fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Failure> {
+    let user = flags.user;
     privileges::become_user(user.uid, user.gid)?;
     let (home, name) = privileges::home_of(user.uid)?;
     let outer = invocation.variables.iter();
@@ -45,12 +59,17 @@ fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Fai
     })
 }
 
-fn create(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
+fn create(
+    invocation: &Invocation,
+    flags: &Flags,
+    images: Result<Images, Failure>,
+) -> Result<(), Failure> {
     let api = invocation.api;
     let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
 
     log::header("ANALYZING");
-    let analyzed = analyzer::command::analyze(invocation, &flags::of_analyzer(flags))?;
+    let images = images?;
+    let analyzed = analyzer::command::analyze(invocation, &flags::of_analyzer(flags), &images)?;
 
     log::header("DETECTING");
     let found = detector::command::detect(invocation, &flags::of_detector(flags), &analyzed)?;
@@ -68,7 +87,8 @@ fn create(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
 
     log::header("EXPORTING");
     let exporter = flags::of_exporter(flags);
-    exporter::command::export(api, &exporter, &found.group, &analyzed, cache)
+    let opened = Opened::of_images([images.previous, images.run]);
+    exporter::command::export(api, &exporter, &found.group, &analyzed, &opened, cache)
 }
 
 /// `group.toml` and `plan.toml` are written by then (CRE-007).

@@ -1,7 +1,7 @@
 //! From flags to an image: reads what a platform gave, opens images and cache, exports, writes `report.toml`
 //! (EXP-001 to EXP-008, EXP-021 to EXP-024, LAY-001 to LAY-021).
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use buildpack::group::Group;
@@ -12,6 +12,7 @@ use platform::entry::Invocation;
 use platform::experimental::{self, Feature};
 use platform::files::Analyzed;
 use platform::files::metadata::LauncherRecord;
+use platform::images::NamedImage;
 use platform::inputs::exporter::{self, Inputs as Flags};
 use platform::inputs::variables;
 use platform::output::Output;
@@ -33,6 +34,8 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         flags.launch_cache_dir.as_deref(),
     ];
     privileges::own(user.uid, user.gid, &dirs)?;
+    own_outputs(&flags);
+    let opened = Opened::of(&analyzed, &flags);
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
     let group = files::group::read(&flags.group_path)?;
@@ -44,7 +47,65 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         let mode = invocation.variables.get(variables::EXPERIMENTAL_MODE);
         experimental::guard(Feature::Dockerfiles, mode)?;
     }
-    export(invocation.api, &flags, &group, &analyzed, cache)
+    export(invocation.api, &flags, &group, &analyzed, &opened, cache)
+}
+
+/// Makes the user of the build own the layouts that will be written, where that user could not write them.
+/// Names that make no sense are for [`export`] to refuse.
+pub fn own_outputs(flags: &Flags) {
+    let Some(Ok((output, additional))) = flags
+        .images
+        .layout_dir
+        .as_deref()
+        .map(|layout_dir| outputs(flags, layout_dir))
+    else {
+        return;
+    };
+    for output in std::iter::once(&output).chain(&additional) {
+        privileges::own_layout(flags.user.uid, flags.user.gid, output.layout.path());
+    }
+}
+
+/// Images that were opened with the rights which the platform gave the phase: the user of the build may have fewer.
+#[derive(Debug, Default)]
+pub struct Opened(Vec<(String, Image)>);
+
+impl Opened {
+    /// Takes images that were looked up by name.
+    pub fn of_images(images: impl IntoIterator<Item = NamedImage>) -> Self {
+        let opened = images.into_iter().filter_map(|named| {
+            let reference = named.reference();
+            named.image.map(|image| (reference, image))
+        });
+        Self(opened.collect())
+    }
+
+    /// Opens what `analyzed.toml` names, but only where layouts are: a build could write that file.
+    /// What cannot be opened is for [`export`] to say.
+    fn of(analyzed: &Analyzed, flags: &Flags) -> Self {
+        let is_in = |path: &Path| {
+            let layout_dir = flags.images.layout_dir.as_deref();
+            let climbs = path.components().any(|part| part == Component::ParentDir);
+            !climbs && layout_dir.is_some_and(|layout_dir| path.starts_with(layout_dir))
+        };
+        let run = analyzed.run_image.as_ref().map(|run| &run.reference);
+        let references = [analyzed.previous_image.as_ref(), run];
+        let opened = references.into_iter().flatten().filter_map(|reference| {
+            let identifier = Identifier::parse(reference).ok()?;
+            let image = is_in(&identifier.path).then(|| identifier.open())?.ok()??;
+            Some((reference.clone(), image.hold()))
+        });
+        Self(opened.collect())
+    }
+
+    fn image(&self, identifier: &Identifier) -> Result<Option<Image>, Failure> {
+        let reference = format!("{}@{}", identifier.path.display(), identifier.digest);
+        let mut opened = self.0.iter();
+        match opened.find(|(name, _)| *name == reference) {
+            Some((_, image)) => Ok(Some(image.clone())),
+            None => identifier.open(),
+        }
+    }
 }
 
 /// Exports what is on disk: the way that the exporter and the creator share.
@@ -53,6 +114,7 @@ pub fn export(
     flags: &Flags,
     group: &Group,
     analyzed: &Analyzed,
+    opened: &Opened,
     cache: Option<VolumeCache>,
 ) -> Result<(), Failure> {
     let project = files::project_metadata::read(&flags.project_metadata_path)?;
@@ -64,10 +126,10 @@ pub fn export(
     }
     info!("Using app image: {}", output.layout.path().display());
     let previous_image = match &previous {
-        Some(previous) => previous.open()?,
+        Some(previous) => opened.image(previous)?,
         None => None,
     };
-    let run_image = run.open()?;
+    let run_image = opened.image(&run)?;
     let run_toml = files::run::read(api, &flags.run_path, &flags.stack_path)?;
     let run_image_record = platform::run_image::for_export(api, &run_toml, analyzed, &|| {
         files::metadata::read(&flags.layers_dir)

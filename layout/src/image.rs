@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::blob::{self, Blobs};
 use crate::config::ImageConfig;
 use crate::digest::{DiffId, Digest, Verified};
+use crate::held::HeldBlobs;
 use crate::manifest::{Descriptor, Document, DocumentError, Manifest};
 
 /// An immutable view of an image.
@@ -43,6 +44,13 @@ impl Image {
             config,
             blobs,
         })
+    }
+
+    /// Opens the files of the layers now, so that they can be read by whoever may not open them later.
+    #[must_use]
+    pub fn hold(self) -> Self {
+        let blobs = Arc::new(HeldBlobs::open(self.blobs, &self.manifest.layers));
+        Self { blobs, ..self }
     }
 
     /// Returns the digest of the manifest.

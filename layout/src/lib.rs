@@ -51,6 +51,7 @@ pub mod config;
 pub mod digest;
 pub mod editor;
 pub mod gc;
+mod held;
 pub mod image;
 pub mod index;
 pub mod json;

@@ -17,6 +17,15 @@ pub struct NamedImage {
 }
 
 impl NamedImage {
+    /// Opens the files of the image's layers, as [`Image::hold`] does.
+    #[must_use]
+    pub fn hold(self) -> Self {
+        Self {
+            image: self.image.map(Image::hold),
+            ..self
+        }
+    }
+
     /// Returns `<name>@<digest>`, or an empty text where the image was not found.
     pub fn reference(&self) -> String {
         let reference = |image: &Image| format!("{}@{}", self.name, image.digest());

@@ -27,6 +27,18 @@ pub fn own(uid: u32, gid: u32, dirs: &[Option<&Path>]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes `uid`:`gid` the owner of an image layout's directories where that user could not write into them, and makes
+/// those that are missing. Its files stay as they are: blobs may be shared with other layouts, and none is written in
+/// place. What fails is no failure yet: who writes the layout will say it.
+pub fn own_layout(uid: u32, gid: u32, layout: &Path) {
+    if !unistd::geteuid().is_root() {
+        return;
+    }
+    if let Some(top) = directory_to_own(uid, gid, layout) {
+        own_layout_directories(&top, (Uid::from_raw(uid), Gid::from_raw(gid))).ok();
+    }
+}
+
 /// Becomes `uid`:`gid`, for good, in every thread; does nothing if that is who runs already (COM-042).
 /// Supplementary groups stay, as in the reference.
 pub fn become_user(uid: u32, gid: u32) -> Result<(), Failure> {
@@ -94,6 +106,40 @@ fn own_one(uid: u32, gid: u32, dir: &Path) -> anyhow::Result<()> {
     let opened = rustix::fs::openat(CWD, dir, DIRECTORY, Mode::empty())
         .with_context(|| format!("open {}", dir.display()))?;
     own_tree(&opened, ids, dir)
+}
+
+/// Returns a layout's directory if it has to change hands: the user could neither write nor make it.
+fn directory_to_own(uid: u32, gid: u32, path: &Path) -> Option<OwnedFd> {
+    match rustix::fs::stat(path) {
+        Ok(stat) if can_write(uid, gid, &stat) => return None,
+        Ok(_) => {}
+        Err(rustix::io::Errno::NOENT) => {
+            directory_to_own(uid, gid, path.parent()?)?;
+            rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)).ok()?;
+        }
+        Err(_) => return None,
+    }
+    rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty()).ok()
+}
+
+/// The layout's own directory, `blobs`, and a directory for each algorithm.
+fn own_layout_directories(top: &OwnedFd, ids: (Uid, Gid)) -> rustix::io::Result<()> {
+    let below = |dir: &OwnedFd, name: &std::ffi::CStr| {
+        rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+    };
+    let own = |dir: &OwnedFd| rustix::fs::fchown(dir, Some(ids.0), Some(ids.1));
+    own(top)?;
+    let blobs = below(top, c"blobs")?;
+    own(&blobs)?;
+    for entry in Dir::read_from(&blobs)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            // Nothing but directories can be opened like this.
+            below(&blobs, name).and_then(|dir| own(&dir)).ok();
+        }
+    }
+    Ok(())
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -262,6 +308,48 @@ mod tests {
         fs_err::write(volume.join("late"), "").unwrap();
         own(4242, 4243, &[Some(&volume)]).unwrap();
         assert_eq!(owner(&volume.join("late")).0, 0);
+    }
+
+    /// Needs root, as only root may give files away.
+    #[test]
+    fn root_directories_of_a_layout_are_handed_over_and_its_files_are_not() {
+        if !is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there");
+        fs_err::create_dir_all(there.join("blobs/sha256")).unwrap();
+        fs_err::create_dir_all(there.join("another/blobs")).unwrap();
+        fs_err::write(there.join("blobs/sha256/blob"), "").unwrap();
+        symlink(outside.path(), there.join("blobs/link")).unwrap();
+        let owner = |path: &Path| fs_err::symlink_metadata(path).unwrap().uid();
+
+        own_layout(4242, 4243, &there);
+        for (path, expected) in [
+            ("", 4242),
+            ("blobs", 4242),
+            ("blobs/sha256", 4242),
+            ("blobs/sha256/blob", 0),
+            ("another", 0),
+        ] {
+            assert_eq!(owner(&there.join(path)), expected, "{path:?}");
+        }
+        assert_eq!(owner(outside.path()), 0);
+        assert_eq!(owner(dir.path()), 0);
+
+        // A missing one is made, for the user alone; what the user can do is left to the user.
+        own_layout(4242, 4243, &dir.path().join("a/b"));
+        assert_eq!(owner(&dir.path().join("a")), 0);
+        assert_eq!(owner(&dir.path().join("a/b")), 4242);
+        own_layout(4242, 4243, &there.join("new/layout"));
+        assert!(!there.join("new").exists());
+        let file = dir.path().join("file");
+        fs_err::write(&file, "").unwrap();
+        own_layout(4242, 4243, &file);
+        own_layout(4242, 4243, &file.join("below"));
+        assert_eq!(owner(&file), 0);
     }
 
     #[test]

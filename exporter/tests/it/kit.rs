@@ -165,7 +165,8 @@ impl Build {
 
     pub(crate) fn export_with(&self, cache: Option<VolumeCache>) -> Result<Image, Failure> {
         let (flags, analyzed) = (&self.flags, &self.analyzed);
-        exporter::command::export(self.api, flags, &self.group, analyzed, cache)?;
+        let opened = exporter::command::Opened::default();
+        exporter::command::export(self.api, flags, &self.group, analyzed, &opened, cache)?;
         Ok(image_at(&self.output()))
     }
 
