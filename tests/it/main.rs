@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what goes wrong ends the test")]
 
 mod bad_input;
+mod callers;
 mod clients;
 mod command_line;
 mod conformance;

@@ -8,6 +8,7 @@
 )]
 
 pub mod build;
+pub mod container;
 pub mod detection;
 pub mod golden;
 pub mod image;
