@@ -75,6 +75,10 @@ impl<'a> AppImage<'a> {
         let added = self
             .add_quietly(created_by, layer, &known, cached)
             .with_context(|| format!("creating layer '{id}'"))?;
+        tracing::debug!(
+            "Reusing tarball for layer {id:?} with SHA: {}",
+            added.diff_id()
+        );
         match &added {
             Added::New(_) => tracing::info!("Adding layer '{id}'"),
             Added::Reused(_) => tracing::info!("Reusing layer '{id}'"),

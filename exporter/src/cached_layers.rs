@@ -162,7 +162,8 @@ impl Filling {
 
     /// Takes a layer in, unless it was on its way into the image, and says how.
     fn take(&mut self, id: &str, layer: &Layer, before: Option<&str>) -> anyhow::Result<DiffId> {
-        if !self.taken.contains_key(id) {
+        let shared = self.taken.contains_key(id);
+        if !shared {
             let diff_id = before.map(|_| layer.diff_id()).transpose()?;
             let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
             let diff_id = match diff_id {
@@ -176,6 +177,9 @@ impl Filling {
             tracing::warn!("Skipping reuse for layer {id}: {reason}");
         }
         let diff_id = taken.result.context("nothing was staged")??;
+        if shared {
+            tracing::debug!("Reusing tarball for layer {id:?} with SHA: {diff_id}");
+        }
         // The reference adds a reused layer again, which changes nothing, and says so.
         let reused = taken.reused.then_some("Reusing");
         for verb in reused.into_iter().chain(["Adding"]) {

@@ -59,7 +59,9 @@ fn validate(process_type: &str) -> anyhow::Result<()> {
     );
     if process_type.contains(FORBIDDEN) {
         let forbidden: String = FORBIDDEN.iter().collect();
-        bail!("invalid process type '{process_type}': it may not contain any of '{forbidden}'");
+        bail!(
+            "invalid process type '{process_type}': type may not contain characters '{forbidden}'"
+        );
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! SBOMs: those of lifecycle and launcher are copied among the buildpacks' own, and the directory of those
 //! for launch becomes a layer (EXP-018 to EXP-020).
 
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,9 +15,16 @@ pub(crate) const DEFAULT_DIR: &str = "/cnb/lifecycle";
 
 /// Copies the SBOMs of lifecycle and launcher into `<layers>/sbom`.
 pub(crate) fn copy_own(layers_dir: &Path, launcher_sbom_dir: &Path) -> anyhow::Result<()> {
+    copy_from(Path::new(DEFAULT_DIR), layers_dir, launcher_sbom_dir)
+}
+
+fn copy_from(
+    default_dir: &Path,
+    layers_dir: &Path,
+    launcher_sbom_dir: &Path,
+) -> anyhow::Result<()> {
     let for_build = layers_dir.join("sbom/build/buildpacksio_lifecycle");
     let for_launch = layers_dir.join("sbom/launch/buildpacksio_lifecycle/launcher");
-    let default_dir = Path::new(DEFAULT_DIR);
     copy_known("lifecycle", default_dir, &for_build)?;
     if launcher_sbom_dir.as_os_str().is_empty() || launcher_sbom_dir == default_dir {
         copy_known("launcher", default_dir, &for_launch)
@@ -64,20 +73,20 @@ fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
     let entries = listed.inspect_err(|_| {
         tracing::warn!("Failed to list contents of directory {}", from.display());
     })?;
-    fs_err::create_dir_all(to)?;
+    // Unlike directories elsewhere: nobody else may write here, whatever the umask (EXP-052).
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(to);
+    made.with_context(|| format!("failed to create directory {}", to.display()))?;
     for entry in entries {
         let name = entry.file_name();
         let is_sbom = EXTENSIONS
             .iter()
             .any(|extension| name.as_bytes().ends_with(extension.as_bytes()));
-        if is_sbom && !entry.file_type()?.is_dir() {
+        // A link is followed; what is no file in the end (a pipe, a socket) is no SBOM.
+        if is_sbom && fs_err::metadata(entry.path()).is_ok_and(|it| it.is_file()) {
             let (source, target) = (entry.path(), to.join(&name));
-            copy(&source, &target).with_context(|| {
-                format!(
-                    "failed to copy SBOM {} to {}",
-                    source.display(),
-                    target.display()
-                )
+            copy(&source, &target).inspect_err(|_| {
+                let (source, target) = (source.display(), target.display());
+                tracing::warn!("failed while copying SBOM from {source} to {target}");
             })?;
         }
     }

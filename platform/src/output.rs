@@ -70,7 +70,7 @@ pub fn save(
             }
             Err(error) => {
                 tracing::info!("      {name} - {error:#}");
-                failed.push(format!("{name}: {error:#}"));
+                failed.push(format!("[{name}: {error:#}]"));
             }
         }
     }
@@ -84,7 +84,10 @@ pub fn save(
     if failed.is_empty() {
         Ok(report)
     } else {
-        Err(anyhow!("failed to save {}", failed.join("; ")))
+        let failed = failed.join(",");
+        Err(anyhow!(
+            "failed to write image to the following tags: {failed}"
+        ))
     }
 }
 

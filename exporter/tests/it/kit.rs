@@ -1,8 +1,11 @@
 //! A build as the builder leaves it: app, layers, run image, launcher.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use ::cache::VolumeCache;
 use buildpack::group::{Group, GroupElement};
@@ -11,13 +14,16 @@ use layout::digest::sha256;
 use layout::editor::CommitOptions;
 use layout::layer::{Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
-use layout::{History, Image, ImageEditor, Layout, Selector};
+use layout::{DiffId, History, Image, ImageConfig, ImageEditor, Layout, Selector};
 use platform::files::analyzed::RunImage;
 use platform::files::{Analyzed, LayersMetadata};
 use platform::inputs::exporter::Inputs as Flags;
 use platform::inputs::{ImageSource, User};
 use platform::{Failure, PlatformApi, labels};
 use tempfile::TempDir;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 /// Metadata of a build with one process.
 const METADATA: &str = r#"
@@ -106,36 +112,74 @@ impl Build {
         fs::write(path, text).unwrap();
     }
 
+    /// The same build at another Platform API.
+    pub(crate) fn at(minor: u32) -> Self {
+        let mut build = Self::new();
+        build.api = PlatformApi::negotiate(Some(&format!("0.{minor}"))).unwrap();
+        build
+    }
+
     /// Adds a layer of the buildpack.
     pub(crate) fn layer(&self, name: &str, types: &str, files: &[(&str, &str)]) {
+        self.layer_of("acme_one", name, types, files);
+    }
+
+    /// Adds a layer of any buildpack.
+    pub(crate) fn layer_of(&self, folder: &str, name: &str, types: &str, files: &[(&str, &str)]) {
         let types = format!("[types]\n{types}\n");
-        self.write(&format!("layers/acme_one/{name}.toml"), &types);
+        self.write(&format!("layers/{folder}/{name}.toml"), &types);
         for (file, text) in files {
-            self.write(&format!("layers/acme_one/{name}/{file}"), text);
+            self.write(&format!("layers/{folder}/{name}/{file}"), text);
         }
     }
 
+    /// Adds a buildpack to the end of the group.
+    pub(crate) fn buildpack(&mut self, id: &str) {
+        let module = GroupElement {
+            id: id.to_owned(),
+            ..self.group.group[0].clone()
+        };
+        self.group.group.push(module);
+    }
+
+    /// Replaces `metadata.toml`.
+    pub(crate) fn metadata(&self, text: &str) {
+        self.write("layers/config/metadata.toml", text);
+    }
+
     fn make_run_image(&mut self) {
+        self.make_run_image_with(1, |_| {});
+    }
+
+    /// Replaces the run image by one of so many layers, whose config a test decides.
+    pub(crate) fn make_run_image_with(
+        &mut self,
+        layers: usize,
+        set: impl FnOnce(&mut ImageConfig),
+    ) {
         let layout = Layout::at(self.path("images/index.docker.io/library/run/latest"));
         let mut update = layout.update().unwrap();
-        let layer = Layer {
-            entries: vec![Entry {
-                name: "/etc".into(),
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-                kind: EntryKind::Directory,
-            }],
-        };
-        let written = update
-            .write_layer(&layer, &WriteOptions::default(), None)
-            .unwrap();
         let mut editor = ImageEditor::empty(&Platform {
             os: "linux".to_owned(),
             architecture: "amd64".to_owned(),
             ..Platform::default()
         });
-        editor.append(&written, History::default());
+        for number in 0..layers {
+            let layer = Layer {
+                entries: vec![Entry {
+                    name: format!("/etc-{number}").into(),
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                    kind: EntryKind::Directory,
+                }],
+            };
+            let written = update
+                .write_layer(&layer, &WriteOptions::default(), None)
+                .unwrap();
+            editor.append(&written, History::default());
+        }
+        set(editor.config_mut());
         let options = CommitOptions {
             ref_name: "latest".to_owned(),
             sparse: false,
@@ -215,7 +259,88 @@ pub(crate) fn snapshot(dir: &Path) -> Snapshot {
 }
 
 pub(crate) fn blob_of(layout: &Path, image: &Image, diff_id: &str) -> PathBuf {
-    let diff_id = layout::DiffId(diff_id.parse().unwrap());
+    let diff_id = DiffId(diff_id.parse().unwrap());
     let digest = image.layer(&diff_id).unwrap().digest.to_string();
     layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+/// Returns the config of the image in a layout, byte for byte.
+pub(crate) fn config_text(layout: &Path) -> String {
+    let digest = image_at(layout).manifest().config.digest.to_string();
+    fs::read_to_string(layout.join("blobs").join(digest.replace(':', "/"))).unwrap()
+}
+
+/// An entry of a layer as the `tar` crate reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    /// Type flag.
+    pub(crate) kind: char,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    /// Target of a link, contents of a file.
+    pub(crate) text: String,
+}
+
+/// Reads a layer of an image.
+pub(crate) fn entries(image: &Image, diff_id: &str) -> Vec<Seen> {
+    let diff_id = DiffId(diff_id.parse().unwrap());
+    let layer = image.open_layer(&diff_id).unwrap().expect("a blob");
+    let mut archive = tar::Archive::new(layer);
+    let seen = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let link = entry.link_name_bytes().map(|name| name.into_owned());
+        let mut text = String::from_utf8(link.unwrap_or_default()).unwrap();
+        entry.read_to_string(&mut text).unwrap();
+        let header = entry.header();
+        Seen {
+            name: String::from_utf8(entry.path_bytes().into_owned()).unwrap(),
+            kind: header.entry_type().as_byte().into(),
+            mode: header.mode().unwrap(),
+            owner: (header.uid().unwrap(), header.gid().unwrap()),
+            text,
+        }
+    });
+    seen.collect()
+}
+
+/// Returns the names among entries.
+pub(crate) fn names(entries: &[Seen]) -> Vec<&str> {
+    entries.iter().map(|entry| entry.name.as_str()).collect()
+}
+
+/// Runs a function and returns, beside its result, what it logged: level and message, a line each.
+pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
+    struct Capture(Arc<Mutex<String>>);
+
+    impl<S: Subscriber> tracing_subscriber::Layer<S> for Capture {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut line = format!("{} ", event.metadata().level());
+            event.record(&mut Message(&mut line));
+            self.0.lock().unwrap().push_str(&(line + "\n"));
+        }
+    }
+
+    struct Message<'a>(&'a mut String);
+
+    impl Visit for Message<'_> {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if field.name() == "message" {
+                write!(self.0, "{value:?}").unwrap();
+            }
+        }
+    }
+
+    let lines = Arc::new(Mutex::new(String::new()));
+    let capture = tracing_subscriber::registry().with(Capture(Arc::clone(&lines)));
+    let result = tracing::subscriber::with_default(capture, run);
+    let text = lines.lock().unwrap().clone();
+    (result, text)
+}
+
+/// Returns the lines of a log that hold one of some texts.
+pub(crate) fn lines_with<'l>(log: &'l str, texts: &[&str]) -> Vec<&'l str> {
+    let lines = log.lines();
+    let wanted = lines.filter(|line| texts.iter().any(|text| line.contains(text)));
+    wanted.collect()
 }

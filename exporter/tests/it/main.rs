@@ -9,7 +9,13 @@
 )]
 
 mod cache;
+mod calling;
+mod config;
 mod export;
 mod failure;
 mod kit;
+mod label_texts;
+mod layers;
 mod names;
+mod reuse;
+mod tars;
