@@ -7,7 +7,7 @@ use ::cache::VolumeCache;
 use fs_err as fs;
 use layout::digest::sha256;
 
-use crate::kit::{Build, metadata_of};
+use crate::kit::{Build, lines_with, logged, metadata_of};
 
 fn build() -> Build {
     let build = Build::new();
@@ -80,6 +80,140 @@ fn unchanged_layers_are_taken_over_changed_and_damaged_ones_are_not() {
     tar(&build, &both);
 }
 
+/// The image is saved before the cache is written, and the archive of a layer that both get was made once.
+#[test]
+fn the_cache_is_written_after_the_image_and_says_what_it_keeps() {
+    let mut build = build();
+    build.buildpack("acme/zero");
+    build.group.group.swap(0, 1);
+    build.layer_of(
+        "acme_zero",
+        "z",
+        "cache = true\nbuild = true",
+        &[("f", "z")],
+    );
+    let (image, log) = logged(|| build.export().unwrap());
+    let cached = metadata(&build);
+    let ids = cached.buildpacks.iter().map(|it| it.id.as_str());
+    assert_eq!(ids.collect::<Vec<_>>(), ["acme/zero", "acme/one"]);
+    let sha = |id: &str, name: &str| cached.buildpack(id).unwrap().layers[name].sha.clone();
+    let (z, both, kept) = (
+        sha("acme/zero", "z"),
+        sha("acme/one", "both"),
+        sha("acme/one", "kept"),
+    );
+    let (_, after) = log.split_once("*** Manifest Size").unwrap();
+    let said = [" cache layer", " SHA", "Failed"];
+    assert_eq!(
+        lines_with(after, &said),
+        [
+            "INFO Adding cache layer 'acme/zero:z'".to_owned(),
+            format!("DEBUG Layer 'acme/zero:z' SHA: {z}"),
+            format!("DEBUG Reusing tarball for layer \"acme/one:both\" with SHA: {both}"),
+            "INFO Adding cache layer 'acme/one:both'".to_owned(),
+            format!("DEBUG Layer 'acme/one:both' SHA: {both}"),
+            "WARN Failed to cache layer 'acme/one:ghost' because it has no contents".to_owned(),
+            "INFO Adding cache layer 'acme/one:kept'".to_owned(),
+            format!("DEBUG Layer 'acme/one:kept' SHA: {kept}"),
+            "INFO Adding cache layer 'buildpacksio/lifecycle:cache.sbom'".to_owned(),
+            format!(
+                "DEBUG Layer 'buildpacksio/lifecycle:cache.sbom' SHA: {}",
+                cached.sbom
+            ),
+        ]
+    );
+    assert_eq!(both, metadata_of(&image).buildpacks[1].layers["both"].sha);
+
+    // Unchanged: taken over, and then said to be added as well.
+    let (_, log) = logged(|| build.export().unwrap());
+    let ids = [
+        "acme/zero:z",
+        "acme/one:both",
+        "acme/one:kept",
+        "buildpacksio/lifecycle:cache.sbom",
+    ];
+    let expected: Vec<_> = ids
+        .iter()
+        .flat_map(|id| ["Reusing", "Adding"].map(|verb| format!("INFO {verb} cache layer '{id}'")))
+        .collect();
+    assert_eq!(lines_with(&log, &["ing cache layer"]), expected);
+}
+
+#[test]
+fn damaged_layers_of_the_cache_are_said_and_replaced() {
+    let build = build();
+    build.export().unwrap();
+    let layers = metadata(&build)
+        .buildpack("acme/one")
+        .unwrap()
+        .layers
+        .clone();
+    let both = &layers["both"].sha;
+    let path = tar(&build, both);
+    for (damage, reason) in [
+        (
+            Some("damaged"),
+            format!(
+                "expected layer contents to have SHA '{both}'; found '{}'",
+                sha256(b"damaged")
+            ),
+        ),
+        (
+            None,
+            format!("failed to find cache layer with SHA '{both}'"),
+        ),
+    ] {
+        match damage {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let (_, log) = logged(|| build.export().unwrap());
+        let expected = [
+            format!("WARN Skipping reuse for layer acme/one:both: {reason}"),
+            "INFO Adding cache layer 'acme/one:both'".to_owned(),
+        ];
+        assert_eq!(
+            lines_with(&log, &["Skipping", "cache layer 'acme/one:both'"]),
+            expected
+        );
+        tar(&build, both);
+    }
+}
+
+#[test]
+fn a_layer_that_cannot_be_cached_is_skipped_with_a_warning() {
+    let build = build();
+    build.write("layers/acme_one/odd/f", "1");
+    build.write(
+        "layers/acme_one/odd.toml",
+        "[types]\ncache = true\n[metadata]\nx = nan\n",
+    );
+    let (_, log) = logged(|| build.export().unwrap());
+    assert!(
+        log.contains("WARN Failed to cache layer 'acme/one:odd': "),
+        "{log}"
+    );
+    let layers = metadata(&build)
+        .buildpack("acme/one")
+        .unwrap()
+        .layers
+        .clone();
+    assert_eq!(layers.keys().collect::<Vec<_>>(), ["both", "kept"]);
+}
+
+#[test]
+fn the_sbom_of_cache_layers_is_cached_from_0_8_on() {
+    for minor in 7..=15 {
+        let mut build = build();
+        build.api = Build::at(minor).api;
+        build.export().unwrap();
+        assert_eq!(metadata(&build).sbom.is_empty(), minor < 8, "0.{minor}");
+        fs::remove_dir_all(build.path("layers/sbom/cache")).unwrap();
+        build.export().unwrap();
+        assert_eq!(metadata(&build).sbom, "", "0.{minor}");
+    }
+}
+
 #[test]
 fn a_cache_that_cannot_be_written_is_no_failure() {
     let build = build();
@@ -88,7 +222,10 @@ fn a_cache_that_cannot_be_written_is_no_failure() {
         let dir = build.path("cache").join(spoil);
         fs::remove_dir_all(&dir).unwrap();
         fs::write(&dir, "a file in the way").unwrap();
-        let image = build.export_with(Some(cache)).unwrap();
+        let (image, log) = logged(|| build.export_with(Some(cache)).unwrap());
+        let saved = log.find("*** Images").expect("the image is saved");
+        let warned = log.find("WARN Failed to export cache: ");
+        assert!(warned.is_some_and(|warned| warned > saved), "{log}");
         assert!(
             metadata_of(&image).buildpacks[0]
                 .layers

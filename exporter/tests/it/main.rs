@@ -17,5 +17,6 @@ mod kit;
 mod label_texts;
 mod layers;
 mod names;
+mod process;
 mod reuse;
 mod tars;
