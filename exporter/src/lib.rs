@@ -21,6 +21,9 @@ pub mod created;
 mod labels;
 mod launcher;
 mod layers;
+#[cfg(test)]
+#[path = "../tests/it/log.rs"]
+mod log;
 mod pattern;
 mod sbom;
 mod slices;

@@ -106,6 +106,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::log::logged;
 
     #[test]
     fn files_of_a_launcher_sbom_dir_are_copied_under_their_names() {
@@ -162,17 +163,105 @@ mod tests {
         assert_eq!(directory(&layers, "cache").expect("looked"), None);
     }
 
+    /// Returns what was logged and every file below a directory with its contents.
+    fn copied(from: &Path, layers: &Path, launcher: &Path) -> (String, Vec<(String, String)>) {
+        let (result, log) = logged(|| copy_from(from, layers, launcher));
+        result.expect("copied");
+        let (mut files, mut open) = (Vec::new(), vec![layers.join("sbom")]);
+        while let Some(dir) = open.pop() {
+            for entry in fs_err::read_dir(dir).into_iter().flatten() {
+                let path = entry.expect("entry").path();
+                if path.is_dir() {
+                    open.push(path);
+                    continue;
+                }
+                let name = path
+                    .strip_prefix(layers)
+                    .expect("below")
+                    .display()
+                    .to_string();
+                files.push((name, fs_err::read_to_string(&path).expect("a file")));
+            }
+        }
+        files.sort();
+        (log, files)
+    }
+
+    /// EXP-019.
     #[test]
-    fn known_files_are_renamed_and_missing_ones_passed_over() {
+    fn known_files_are_copied_under_the_names_of_sboms_and_missing_ones_are_said() {
         let temporary = tempfile::tempdir().expect("temporary directory");
-        let (from, to) = (temporary.path().join("from"), temporary.path().join("to"));
+        let from = temporary.path().join("from");
         fs_err::create_dir(&from).expect("directory");
-        fs_err::write(from.join("launcher.sbom.spdx.json"), "{}").expect("file");
-        copy_known("launcher", &from, &to).expect("copied");
-        assert!(to.join("sbom.spdx.json").is_file());
-        assert!(!to.join("sbom.cdx.json").exists());
-        copy_known("lifecycle", &from, &temporary.path().join("none")).expect("nothing to copy");
-        assert!(!temporary.path().join("none").exists());
+        let build = "sbom/build/buildpacksio_lifecycle";
+        let launch = "sbom/launch/buildpacksio_lifecycle/launcher";
+        let nothing = temporary.path().join("nothing");
+        assert_eq!(copied(&from, &nothing, &from).1, []);
+        assert!(!nothing.exists(), "no folder is made for nothing");
+        let mut there = 0;
+        for (component, folder) in [("lifecycle", build), ("launcher", launch)] {
+            for format in ["cdx", "spdx", "syft"] {
+                let name = format!("{component}.sbom.{format}.json");
+                let layers = temporary.path().join(&name);
+                fs_err::write(from.join(&name), &name).expect("file");
+                there += 1;
+                let (log, files) = copied(&from, &layers, Path::new(""));
+                let target = format!("{folder}/sbom.{format}.json");
+                assert!(files.contains(&(target.clone(), name.clone())), "{files:?}");
+                let line = format!(
+                    "DEBUG Copying SBOM {name} to {}\n",
+                    layers.join(target).display()
+                );
+                assert!(log.contains(&line), "{log}");
+                assert_eq!(log.matches("WARN Did not find SBOM ").count(), 6 - there);
+            }
+        }
+        fs_err::remove_file(from.join("launcher.sbom.spdx.json")).expect("removed");
+        let (log, _) = copied(&from, &temporary.path().join("last"), &from);
+        let line = format!(
+            "WARN Did not find SBOM launcher.sbom.spdx.json in {}\n",
+            from.display()
+        );
+        assert!(log.contains(&line), "{log}");
+    }
+
+    /// EXP-020, EXP-052: another folder's files keep their names; a link is followed, a pipe is left out.
+    #[test]
+    fn what_a_launcher_sbom_folder_holds_replaces_only_the_launcher_s() {
+        let temporary = tempfile::tempdir().expect("temporary directory");
+        let (own, other) = (temporary.path().join("own"), temporary.path().join("other"));
+        for (dir, name) in [
+            (&own, "lifecycle.sbom.cdx.json"),
+            (&own, "launcher.sbom.cdx.json"),
+            (&other, "kept.sbom.syft.json"),
+            (&other, "sbom.cdx.json.bak"),
+            (&other, "deeper/sbom.cdx.json"),
+        ] {
+            let path = dir.join(name);
+            fs_err::create_dir_all(path.parent().expect("a folder")).expect("directory");
+            fs_err::write(path, name).expect("file");
+        }
+        let link = other.join("linked.sbom.spdx.json");
+        std::os::unix::fs::symlink("kept.sbom.syft.json", link).expect("link");
+        let _socket = std::os::unix::net::UnixListener::bind(other.join("x.sbom.cdx.json"));
+        let (log, files) = copied(&own, &temporary.path().join("layers"), &other);
+        let launch = "sbom/launch/buildpacksio_lifecycle/launcher";
+        let expected = [
+            (
+                "sbom/build/buildpacksio_lifecycle/sbom.cdx.json".to_owned(),
+                "lifecycle.sbom.cdx.json",
+            ),
+            (
+                format!("{launch}/kept.sbom.syft.json"),
+                "kept.sbom.syft.json",
+            ),
+            (
+                format!("{launch}/linked.sbom.spdx.json"),
+                "kept.sbom.syft.json",
+            ),
+        ];
+        assert_eq!(files, expected.map(|(name, text)| (name, text.to_owned())));
+        assert!(!log.contains("Did not find SBOM launcher"), "{log}");
     }
 
     #[test]

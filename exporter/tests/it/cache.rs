@@ -7,7 +7,8 @@ use ::cache::VolumeCache;
 use fs_err as fs;
 use layout::digest::sha256;
 
-use crate::kit::{Build, lines_with, logged, metadata_of};
+use crate::kit::{Build, lines_with, metadata_of};
+use crate::log::logged;
 
 fn build() -> Build {
     let build = Build::new();

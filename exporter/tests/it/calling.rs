@@ -7,7 +7,8 @@ use platform::files::analyzed::RunImage;
 use platform::inputs::Variables;
 use platform::{Failure, PlatformApi, files};
 
-use crate::kit::{Build, image_at, logged, metadata_of};
+use crate::kit::{Build, image_at, metadata_of};
+use crate::log::logged;
 
 /// A build and how its exporter is called.
 struct Call {

@@ -5,7 +5,8 @@ use layout::{History, ImageConfig};
 use platform::{ExitCode, labels};
 use serde_json::{Value, json};
 
-use crate::kit::{Build, config_text, lines_with, logged, metadata_of};
+use crate::kit::{Build, config_text, lines_with, metadata_of};
+use crate::log::logged;
 
 const DEFAULT: &str = "1980-01-01T00:00:01Z";
 

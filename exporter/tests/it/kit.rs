@@ -1,11 +1,9 @@
 //! A build as the builder leaves it: app, layers, run image, launcher.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use ::cache::VolumeCache;
 use buildpack::group::{Group, GroupElement};
@@ -21,9 +19,6 @@ use platform::inputs::exporter::Inputs as Flags;
 use platform::inputs::{ImageSource, User};
 use platform::{Failure, PlatformApi, labels};
 use tempfile::TempDir;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 /// Metadata of a build with one process.
 const METADATA: &str = r#"
@@ -307,35 +302,6 @@ pub(crate) fn entries(image: &Image, diff_id: &str) -> Vec<Seen> {
 /// Returns the names among entries.
 pub(crate) fn names(entries: &[Seen]) -> Vec<&str> {
     entries.iter().map(|entry| entry.name.as_str()).collect()
-}
-
-/// Runs a function and returns, beside its result, what it logged: level and message, a line each.
-pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
-    struct Capture(Arc<Mutex<String>>);
-
-    impl<S: Subscriber> tracing_subscriber::Layer<S> for Capture {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut line = format!("{} ", event.metadata().level());
-            event.record(&mut Message(&mut line));
-            self.0.lock().unwrap().push_str(&(line + "\n"));
-        }
-    }
-
-    struct Message<'a>(&'a mut String);
-
-    impl Visit for Message<'_> {
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            if field.name() == "message" {
-                write!(self.0, "{value:?}").unwrap();
-            }
-        }
-    }
-
-    let lines = Arc::new(Mutex::new(String::new()));
-    let capture = tracing_subscriber::registry().with(Capture(Arc::clone(&lines)));
-    let result = tracing::subscriber::with_default(capture, run);
-    let text = lines.lock().unwrap().clone();
-    (result, text)
 }
 
 /// Returns the lines of a log that hold one of some texts.

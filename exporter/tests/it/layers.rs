@@ -4,7 +4,8 @@ use fs_err as fs;
 use layout::DiffId;
 use platform::ExitCode;
 
-use crate::kit::{Build, entries, image_at, lines_with, logged, metadata_of, names};
+use crate::kit::{Build, entries, image_at, lines_with, metadata_of, names};
+use crate::log::logged;
 
 const SLICED: &str = r#"
 [[processes]]

@@ -16,6 +16,7 @@ mod failure;
 mod kit;
 mod label_texts;
 mod layers;
+mod log;
 mod names;
 mod process;
 mod reuse;

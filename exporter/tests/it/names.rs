@@ -3,7 +3,8 @@
 use fs_err as fs;
 use layout::manifest::Descriptor;
 
-use crate::kit::{Build, image_at, logged};
+use crate::kit::{Build, image_at};
+use crate::log::logged;
 
 fn index_entry(path: &std::path::Path) -> Descriptor {
     let index: serde_json::Value =

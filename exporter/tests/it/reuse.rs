@@ -2,7 +2,8 @@
 
 use fs_err as fs;
 
-use crate::kit::{Build, blob_of, entries, lines_with, logged, metadata_of, names};
+use crate::kit::{Build, blob_of, entries, lines_with, metadata_of, names};
+use crate::log::logged;
 
 /// Every kind of layer once, exported and analyzed.
 fn exported() -> Build {

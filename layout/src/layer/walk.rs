@@ -196,6 +196,54 @@ mod tests {
         assert_eq!(kinds, expected);
     }
 
+    /// EXP-033. Only root makes devices; elsewhere the table of headers has them.
+    #[test]
+    fn root_devices_keep_their_numbers() {
+        let dir = TempDir::new().unwrap();
+        let make = |name: &str, kind, (major, minor)| {
+            let device = rustix::fs::makedev(major, minor);
+            rustix::fs::mknodat(CWD, dir.path().join(name), kind, Mode::RUSR, device)
+        };
+        if make("c", FileType::CharacterDevice, (1, 3)).is_err() {
+            return;
+        }
+        make("b", FileType::BlockDevice, (7, 300)).unwrap();
+        let entries = walk(dir.path(), None).unwrap();
+        let kinds: Vec<_> = entries[1..].iter().map(|it| it.kind.clone()).collect();
+        let (block, char) = (
+            EntryKind::BlockDevice {
+                major: 7,
+                minor: 300,
+            },
+            EntryKind::CharDevice { major: 1, minor: 3 },
+        );
+        assert_eq!(kinds, [block, char]);
+        assert_eq!(entries[1].mode, 0o400);
+    }
+
+    /// EXP-033: nothing but contents, mode and owner is recorded.
+    #[test]
+    fn holes_and_attributes_are_not_recorded() {
+        let dir = TempDir::new().unwrap();
+        let (plain, odd) = (dir.path().join("1"), dir.path().join("2"));
+        fs::write(&plain, vec![0; 1 << 20]).unwrap();
+        fs::File::create(&odd).unwrap().set_len(1 << 20).unwrap();
+        let attribute = rustix::fs::XattrFlags::empty();
+        // Where a file system has no attributes there is nothing to leave out.
+        rustix::fs::setxattr(&odd, "user.note", b"x", attribute).ok();
+        let tar_of = |path: &Path| {
+            let mut entry = walk(path, None).unwrap().remove(0);
+            entry.name = "/f".into();
+            let mut tar = Vec::new();
+            let entries = vec![entry];
+            crate::layer::Layer { entries }.write_tar(&mut tar).unwrap();
+            tar
+        };
+        let tar = tar_of(&odd);
+        assert_eq!(tar.len(), 512 + (1 << 20) + 1024);
+        assert!(tar == tar_of(&plain));
+    }
+
     #[test]
     fn modes_are_those_on_disk() {
         // EXP-032

@@ -15,7 +15,7 @@ use crate::kit::Fixture;
     clippy::print_stdout,
     reason = "only CI must have every program; others are told"
 )]
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     if Command::new(program).arg("--version").output().is_ok() {
         return true;
     }

@@ -8,8 +8,10 @@
 
 mod commit;
 mod foreign;
+mod headers;
 mod hostile;
 mod kit;
+mod manifest;
 mod read;
 mod verify;
 
