@@ -15,3 +15,4 @@ mod phases;
 mod rebase;
 mod samples;
 mod shapes;
+mod umask;

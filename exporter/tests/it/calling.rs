@@ -283,6 +283,31 @@ fn layers_of_extensions_are_an_experiment_below_0_13() {
     }
 }
 
+/// A machine may have them; where it has not, that is said of each.
+#[test]
+fn sboms_of_the_lifecycle_are_looked_for_beside_it_from_0_11_on() {
+    for minor in [7, 10, 11, 15] {
+        let call = Call::new(minor);
+        let (_, log) = logged(|| call.run(&["app"]).unwrap());
+        for component in ["lifecycle", "launcher"] {
+            for format in ["cdx", "spdx", "syft"] {
+                let name = format!("{component}.sbom.{format}.json");
+                let is_there = std::path::Path::new("/cnb/lifecycle").join(&name).exists();
+                let line = if is_there {
+                    format!("DEBUG Copying SBOM {name} to ")
+                } else {
+                    format!("WARN Did not find SBOM {name} in /cnb/lifecycle\n")
+                };
+                assert_eq!(
+                    log.contains(&line),
+                    minor >= 11,
+                    "0.{minor}: {line} in {log}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_launcher_sbom_folder_that_cannot_be_listed_is_said_and_fatal() {
     let call = Call::new(13);
