@@ -288,7 +288,7 @@ fn layers_of_extensions_are_an_experiment_below_0_13() {
 fn sboms_of_the_lifecycle_are_looked_for_beside_it_from_0_11_on() {
     for minor in [7, 10, 11, 15] {
         let call = Call::new(minor);
-        let (_, log) = logged(|| call.run(&["app"]).unwrap());
+        let ((), log) = logged(|| call.run(&["app"]).unwrap());
         for component in ["lifecycle", "launcher"] {
             for format in ["cdx", "spdx", "syft"] {
                 let name = format!("{component}.sbom.{format}.json");

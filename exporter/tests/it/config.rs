@@ -28,13 +28,13 @@ fn rich(config: &mut ImageConfig) {
     settings.env = ["A=1", "CNB_APP_DIR=/old", "PATH=/bin:/usr/bin", "Z=2"]
         .map(str::to_owned)
         .to_vec();
-    settings.user = "1000:1001".to_owned();
+    "1000:1001".clone_into(&mut settings.user);
     settings.entrypoint = vec!["/bin/old".to_owned()];
     settings.cmd = vec!["argument".to_owned()];
     settings.exposed_ports = ["80/tcp".to_owned()].into();
     settings.volumes = ["/data".to_owned()].into();
-    settings.stop_signal = "SIGUSR1".to_owned();
-    settings.working_dir = "/old".to_owned();
+    "SIGUSR1".clone_into(&mut settings.stop_signal);
+    "/old".clone_into(&mut settings.working_dir);
     settings.labels.insert("kept".to_owned(), "yes".to_owned());
 }
 
@@ -125,7 +125,7 @@ fn source_date_epoch_dates_the_image_but_not_its_layers_from_0_9_on() {
 fn variables_at_every_api() {
     for minor in 7..=15 {
         let mut build = Build::at(minor);
-        build.flags.exec_env = "test".to_owned();
+        "test".clone_into(&mut build.flags.exec_env);
         build.make_run_image_with(1, rich);
         let (_, log) = logged(|| build.export().unwrap());
         let (app, layers) = (
@@ -314,7 +314,7 @@ fn labels_are_set_in_their_order_and_a_later_one_wins() {
 fn the_execution_environment_is_a_label_of_its_own_from_0_15_on() {
     for minor in 7..=15 {
         let mut build = Build::at(minor);
-        build.flags.exec_env = "test".to_owned();
+        "test".clone_into(&mut build.flags.exec_env);
         let image = build.export().unwrap();
         let expected = (minor >= 15).then_some("test");
         assert_eq!(image.label("io.buildpacks.exec-env"), expected, "0.{minor}");

@@ -284,7 +284,7 @@ pub(crate) fn entries(image: &Image, diff_id: &str) -> Vec<Seen> {
     let mut archive = tar::Archive::new(layer);
     let seen = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
-        let link = entry.link_name_bytes().map(|name| name.into_owned());
+        let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
         let mut text = String::from_utf8(link.unwrap_or_default()).unwrap();
         entry.read_to_string(&mut text).unwrap();
         let header = entry.header();

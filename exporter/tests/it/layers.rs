@@ -24,7 +24,7 @@ fn full(minor: u32) -> Build {
     // In group order, whatever the names say.
     build.buildpack("acme/first");
     build.group.group.swap(0, 1);
-    build.group.group[0].version = "2.0.0".to_owned();
+    "2.0.0".clone_into(&mut build.group.group[0].version);
     build.layer_of("acme_first", "lib", "launch = true", &[("f", "1")]);
     build.layer("also", "launch = true\nbuild = true", &[("f", "1")]);
     build.write("layers/sbom/launch/sbom.legacy.json", "null");

@@ -14,7 +14,7 @@ use crate::foreign::has;
 /// Python's reader of archives, as JSON: what it says of each entry of the tar on its standard input.
 const TARFILE: &str = r#"
 import json, sys, tarfile
-raw = lambda text: text.encode("utf-8", "surrogateescape").hex()
+raw = lambda text: list(text.encode("utf-8", "surrogateescape"))
 with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
     seen = [[raw(m.name), m.type.decode(), m.mode, m.uid, m.gid, m.size, m.mtime, raw(m.linkname),
              m.devmajor, m.devminor, m.uname + m.gname, sorted(m.pax_headers)] for m in archive]
@@ -80,39 +80,34 @@ fn entries_of_every_kind(file: &Path) -> Vec<Entry> {
 
 /// What the reader shall say of an entry: EXP-030 to EXP-033 and EXP-037 to EXP-042.
 fn expected(entry: &Entry) -> Value {
-    let hex = |path: &Path| -> String {
-        let bytes = path.as_os_str().as_bytes().iter();
-        bytes.map(|byte| format!("{byte:02x}")).collect()
-    };
     let name = entry.name.as_os_str().as_bytes();
-    let (mut kind, mut size, mut target, mut device) = ("5", 0, String::new(), (0, 0));
+    let (mut kind, mut size, mut target, mut device) = ("5", 0, &b""[..], (0, 0));
     let mut long_target = false;
     match &entry.kind {
         EntryKind::Directory => {}
         EntryKind::File { size: bytes, .. } => (kind, size) = ("0", *bytes),
         EntryKind::Symlink { target: path } => {
-            (kind, target) = ("2", hex(path));
-            let bytes = path.as_os_str().as_bytes();
-            long_target = !bytes.is_ascii() || bytes.len() > 100;
+            (kind, target) = ("2", path.as_os_str().as_bytes());
+            long_target = !target.is_ascii() || target.len() > 100;
         }
         EntryKind::Fifo => kind = "6",
         EntryKind::CharDevice { major, minor } => (kind, device) = ("3", (*major, *minor)),
         EntryKind::BlockDevice { major, minor } => (kind, device) = ("4", (*major, *minor)),
     }
-    let (big_uid, big_gid) = (entry.uid > 2_097_151, entry.gid > 2_097_151);
+    let [uid, gid] = [entry.uid, entry.gid].map(|id| id > 2_097_151);
     // The one name of the table that is long and can be split is recorded only beside something else.
     let can_be_split = name.len() == 256;
-    let others = big_uid || big_gid || long_target;
+    let others = uid || gid || long_target;
     let long_name = !name.is_ascii() || (name.len() > 100 && (others || !can_be_split));
     let keys = [
-        ("gid", big_gid),
+        ("gid", gid),
         ("linkpath", long_target),
         ("path", long_name),
-        ("uid", big_uid),
+        ("uid", uid),
     ];
     let keys: Vec<_> = keys.into_iter().filter(|it| it.1).map(|it| it.0).collect();
     json!([
-        hex(&entry.name),
+        name,
         kind,
         entry.mode,
         entry.uid,

@@ -13,7 +13,7 @@ use crate::kit::{Fixture, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 fn the_manifest_says_what_the_base_s_said() {
     for media_type in [Some(OCI_MANIFEST), None] {
         let base = Fixture::oci();
-        let text = fs::read(base.blob_path(&base.open().digest().to_string())).unwrap();
+        let text = fs::read(base.blob_path(base.open().digest().as_ref())).unwrap();
         let mut manifest: Value = serde_json::from_slice(&text).unwrap();
         let keys = manifest.as_object_mut().unwrap();
         keys.remove("mediaType");

@@ -27,94 +27,39 @@ fn blocks(entry: &Entry) -> Vec<u8> {
     blocks
 }
 
+/// A kind of entry, then mode, size, type flag, link and device as a block has them.
+type Row = (
+    Entry,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    [&'static str; 2],
+);
+
+#[rustfmt::skip]
+fn kinds() -> Vec<Row> {
+    use EntryKind::{BlockDevice, CharDevice, Directory, Fifo};
+    let none = ["0000000"; 2];
+    let (char, block) = (CharDevice { major: 1, minor: 3 }, BlockDevice { major: 4095, minor: 1_048_575 });
+    vec![
+        (entry("/d", 0o755, Directory), "0000755", "00000000000", "5", "", none),
+        (file("/f", 0o4640, 0), "0004640", "00000000000", "0", "", none),
+        (file("/f", 0o2751, 4097), "0002751", "00000010001", "0", "", none),
+        // What a file system calls the mode has the kind in it too.
+        (file("/f", 0o100_644, 1), "0000644", "00000000001", "0", "", none),
+        (entry("/t", 0o41_777, Directory), "0001777", "00000000000", "5", "", none),
+        (link("/l", "../x"), "0000777", "00000000000", "2", "../x", none),
+        (entry("/p", 0o600, Fifo), "0000600", "00000000000", "6", "", none),
+        (entry("/c", 0o666, char), "0000666", "00000000000", "3", "", ["0000001", "0000003"]),
+        (entry("/b", 0o660, block), "0000660", "00000000000", "4", "", ["0007777", "3777777"]),
+    ]
+}
+
 /// EXP-030 to EXP-033, EXP-036, EXP-037.
 #[test]
 fn every_field_of_a_block() {
-    use EntryKind::{BlockDevice, CharDevice, Directory, Fifo};
-    let device = (4095, 1_048_575);
-    let rows = [
-        (
-            entry("/d", 0o755, Directory),
-            "0000755",
-            "00000000000",
-            '5',
-            "",
-            ("0000000", "0000000"),
-        ),
-        (
-            file("/f", 0o4640, 0),
-            "0004640",
-            "00000000000",
-            '0',
-            "",
-            ("0000000", "0000000"),
-        ),
-        (
-            file("/f", 0o2751, 4097),
-            "0002751",
-            "00000010001",
-            '0',
-            "",
-            ("0000000", "0000000"),
-        ),
-        // What a file system calls the mode has the kind in it too.
-        (
-            file("/f", 0o100_644, 1),
-            "0000644",
-            "00000000001",
-            '0',
-            "",
-            ("0000000", "0000000"),
-        ),
-        (
-            entry("/t", 0o41_777, Directory),
-            "0001777",
-            "00000000000",
-            '5',
-            "",
-            ("0000000", "0000000"),
-        ),
-        (
-            link("/l", "../x"),
-            "0000777",
-            "00000000000",
-            '2',
-            "../x",
-            ("0000000", "0000000"),
-        ),
-        (
-            entry("/p", 0o600, Fifo),
-            "0000600",
-            "00000000000",
-            '6',
-            "",
-            ("0000000", "0000000"),
-        ),
-        (
-            entry("/c", 0o666, CharDevice { major: 1, minor: 3 }),
-            "0000666",
-            "00000000000",
-            '3',
-            "",
-            ("0000001", "0000003"),
-        ),
-        (
-            entry(
-                "/b",
-                0o660,
-                BlockDevice {
-                    major: device.0,
-                    minor: device.1,
-                },
-            ),
-            "0000660",
-            "00000000000",
-            '4',
-            "",
-            ("0007777", "3777777"),
-        ),
-    ];
-    for (entry, mode, size, kind, link, (major, minor)) in rows {
+    for (entry, mode, size, kind, link, [major, minor]) in kinds() {
         let block = blocks(&owned(1000, 2_097_151, entry));
         assert_eq!(block.len(), BLOCK);
         let name = String::from_utf8_lossy(&block[..2]).into_owned();
@@ -127,7 +72,7 @@ fn every_field_of_a_block() {
             number(size),
             // 1980-01-01T00:00:01Z
             number("02263523001"),
-            kind.to_string(),
+            kind.to_owned(),
             padded(link, 100),
             "ustar\x0000".to_owned(),
             // No names of user and group, whoever owns it here.
