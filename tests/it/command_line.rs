@@ -6,8 +6,8 @@ use std::process::Command;
 
 use tests::program::ours;
 
-const PHASES: [&str; 6] = [
-    "analyzer", "detector", "restorer", "builder", "exporter", "creator",
+const PHASES: [&str; 7] = [
+    "analyzer", "detector", "restorer", "builder", "exporter", "creator", "rebaser",
 ];
 
 /// What a program did, its two outputs apart.
@@ -317,6 +317,7 @@ fn one_file_is_every_phase() {
         ("builder", "build"),
         ("exporter", "export"),
         ("creator", "create"),
+        ("rebaser", "rebase"),
     ] {
         let alone = run(&ours(name), &["-h"], &api);
         let link = dir.path().join(name);
