@@ -270,9 +270,12 @@ mod tests {
 
     #[test]
     fn platform_apis_are_negotiated() {
-        for minor in 7..=15 {
-            let api = PlatformApi::negotiate(Some(&format!("0.{minor}"))).unwrap();
-            assert_eq!(api.version(), v(minor));
+        for minor in 0..=30 {
+            let value = format!("0.{minor}");
+            let (api, log) = captured(|| PlatformApi::negotiate(Some(&value)));
+            let expected = (7..=15).contains(&minor).then_some(v(minor));
+            assert_eq!(api.ok().map(PlatformApi::version), expected);
+            assert_eq!(log, "", "none is deprecated");
         }
         assert_eq!(
             PlatformApi::negotiate(Some("v0.12")).unwrap().version(),
@@ -320,9 +323,12 @@ mod tests {
 
     #[test]
     fn module_apis_are_verified() {
-        for minor in 7..=12 {
-            let api = verify_module("Buildpack", &element(&format!("0.{minor}"))).unwrap();
-            assert_eq!(api.version(), v(minor));
+        for minor in 0..=30 {
+            let module = element(&format!("0.{minor}"));
+            let (api, log) = captured(|| verify_module("Buildpack", &module));
+            let expected = (7..=12).contains(&minor).then_some(v(minor));
+            assert_eq!(api.ok().map(BuildpackApi::version), expected);
+            assert_eq!(log, "", "none is deprecated");
         }
         for (kind, api, expected) in [
             (
@@ -375,11 +381,16 @@ mod tests {
                 let second = "ERROR Deprecated APIs are disabled by CNB_DEPRECATION_MODE=error\n";
                 first + if passes { "" } else { second }
             };
+            let code = |code| (!passes).then_some(code);
             let (result, log) = captured(|| deprecations.negotiate(Some("0.7")));
-            assert_eq!((result.is_ok(), log), (passes, said(platform)), "{mode:?}");
+            let ending = (result.err().map(|failure| failure.code), log);
+            let expected = (code(ExitCode::PlatformApi), said(platform));
+            assert_eq!(ending, expected, "{mode:?}");
             let (result, log) =
                 captured(|| deprecations.verify_module("Buildpack", &element("0.7")));
-            assert_eq!((result.is_ok(), log), (passes, said(buildpack)), "{mode:?}");
+            let ending = (result.err().map(|failure| failure.code), log);
+            let expected = (code(ExitCode::BuildpackApi), said(buildpack));
+            assert_eq!(ending, expected, "{mode:?}");
             let (result, log) = captured(|| deprecations.negotiate(Some("0.8")));
             assert_eq!((result.is_ok(), log), (true, String::new()), "{mode:?}");
         }

@@ -139,6 +139,14 @@ mod tests {
             Failure::new(ExitCode::Export, "export", system.context("reading")).to_string(),
             "failed to export: reading: open /absent: no such file or directory"
         );
+        // A code that is given counts, whatever the cause would have ended with.
+        let inner = Failure::new(ExitCode::BuildpackApi, "verify", anyhow::anyhow!("old"));
+        let outer = Failure::new(ExitCode::Build, "build", inner.error);
+        assert_eq!(outer.code, ExitCode::Build);
+        assert_eq!(
+            format!("{:#}", outer.error),
+            "failed to build: failed to verify: old"
+        );
         let uncoded = Failure::from(anyhow::anyhow!("odd"));
         assert_eq!(
             (uncoded.code, uncoded.error.to_string()),

@@ -87,6 +87,13 @@ mod tests {
             path.display()
         );
         assert_eq!(format!("{:#}", failure.error), expected);
+        // COM-067: what is unknown is ignored.
+        let text = "unknown = 1\n[[group]]\nid = \"a\"\nother = \"b\"\n[[group-extensions]]\nid = \"e\"\noptional = false\n";
+        fs_err::write(&path, text).unwrap();
+        let group = read(&path).unwrap();
+        assert_eq!(group.group[0].id, "a");
+        let extension = &group.group_extensions[0];
+        assert!(extension.extension && extension.optional);
         for text in ["[[group", "group = 1", "[[group]]\nid = 1"] {
             fs_err::write(&path, text).unwrap();
             let message = format!("{:#}", read(&path).unwrap_err().error);

@@ -32,10 +32,13 @@ mod tests {
     fn extensions_are_optional_whatever_the_file_says() {
         let order = read_text(
             r#"
+            unknown = 1
             [[order]]
+            other = 2
             [[order.group]]
             id = "a"
             version = "1"
+            third = 3
             [[order.group]]
             id = "b"
             optional = true

@@ -53,6 +53,18 @@ mod tests {
         }
     }
 
+    /// COM-067, COM-074.
+    #[test]
+    fn what_is_unknown_is_ignored_and_what_is_no_part_of_a_provider_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.toml");
+        let text = PLAN.replace("version = \"1.2.3\"", "version = \"1.2.3\"\n    api = \"0.10\"\n    homepage = \"h\"\n    optional = true\n    other = 1");
+        assert_ne!(text, PLAN);
+        fs_err::write(&path, format!("unknown = 1\n{text}")).unwrap();
+        write(&path, &read(&path).unwrap()).unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), PLAN);
+    }
+
     #[test]
     fn errors_say_what_was_read() {
         let dir = tempfile::tempdir().unwrap();

@@ -94,6 +94,7 @@ fn unless_empty(table: &toml::Table) -> Result<Option<serde_json::Value>, value:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::captured;
 
     fn read_text(text: &str) -> Result<ProjectMetadata, Failure> {
         let dir = tempfile::tempdir().unwrap();
@@ -137,8 +138,11 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_empty() {
-        let found = read(Path::new("/no/project-metadata.toml")).unwrap();
+        let path = Path::new("/no/project-metadata.toml");
+        let (found, log) = captured(|| read(path).unwrap());
         assert_eq!(found, ProjectMetadata::default());
+        let expected = "DEBUG No project metadata found at path \"/no/project-metadata.toml\", project metadata will not be exported\n";
+        assert_eq!(log, expected);
     }
 
     #[test]
@@ -149,7 +153,9 @@ mod tests {
             "[source]\ntype = 1",
             "[source.metadata]\nx = nan",
         ] {
-            let message = format!("{:#}", read_text(text).unwrap_err().error);
+            let failure = read_text(text).unwrap_err();
+            assert_eq!(failure.code, ExitCode::Failed);
+            let message = format!("{:#}", failure.error);
             assert!(
                 message.starts_with("failed to read project metadata file: "),
                 "{message}"

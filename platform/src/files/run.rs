@@ -79,15 +79,19 @@ struct StackFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::captured;
 
     const RUN: &str = r#"
+        unknown = 1
         [[images]]
+        other = "x"
         image = "a"
         mirrors = ["x/a", "y/a"]
         [[images]]
         image = "b"
     "#;
     const STACK: &str = r#"
+        unknown = 1
         [run-image]
         image = "s"
         mirrors = ["x/s"]
@@ -116,18 +120,21 @@ mod tests {
         assert_eq!(read(api("0.11"), &run, &stack).unwrap().images, images);
     }
 
+    /// COM-060, COM-061.
     #[test]
     fn a_missing_file_is_empty_and_a_malformed_one_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let bad = dir.path().join("bad.toml");
         let absent = dir.path().join("absent.toml");
         fs_err::write(&bad, "images = 1\nrun-image = 2").unwrap();
-        for (version, prefix) in [
-            ("0.12", "failed to read run file: toml: "),
-            ("0.11", "failed to read stack file: toml: "),
+        for (version, prefix, what) in [
+            ("0.12", "failed to read run file: toml: ", "run"),
+            ("0.11", "failed to read stack file: toml: ", "stack"),
         ] {
-            let found = read(api(version), &absent, &absent).unwrap();
+            let (found, log) = captured(|| read(api(version), &absent, &absent).unwrap());
             assert_eq!(found, RunToml::default());
+            let expected = format!("INFO No {what} metadata found at path {absent:?}\n");
+            assert_eq!(log, expected);
             let failure = read(api(version), &bad, &bad).unwrap_err();
             assert_eq!(failure.code, ExitCode::Failed);
             let message = format!("{:#}", failure.error);

@@ -78,6 +78,7 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::captured;
 
     fn read_text(text: &str) -> anyhow::Result<System> {
         let dir = tempfile::tempdir().unwrap();
@@ -89,6 +90,7 @@ mod tests {
     #[test]
     fn only_id_and_version_are_read() {
         let text = r#"
+            unknown = 1
             [[system.pre.buildpacks]]
             id = "a"
             version = "1"
@@ -122,8 +124,10 @@ mod tests {
         ] {
             assert_eq!(read_text(text).unwrap(), System::default(), "{text}");
         }
-        let absent = read(Path::new("/no/system.toml")).unwrap();
+        let (absent, log) = captured(|| read(Path::new("/no/system.toml")).unwrap());
         assert_eq!(absent, System::default());
+        let expected = "DEBUG No system buildpacks found at path \"/no/system.toml\"\n";
+        assert_eq!(log, expected);
     }
 
     #[test]

@@ -169,7 +169,7 @@ pub(crate) fn sheet() -> flags::testing::Sheet {
 mod tests {
     use super::*;
     use crate::inputs::flags::testing::{
-        Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+        Base, COMMON, USER, call, check_experiment, check_flags, check_layout, check_table, ending,
     };
     use crate::log::captured;
 
@@ -330,5 +330,11 @@ mod tests {
                 .replace("DEBUG Parsing inputs...\n", "");
             assert_eq!(said, expected, "{args:?}");
         }
+    }
+
+    /// COM-036, COM-038, LAY-001.
+    #[test]
+    fn layouts_are_an_experiment_at_every_api() {
+        check_experiment(&[("CNB_RUN_IMAGE", "run")], parse);
     }
 }

@@ -178,6 +178,21 @@ mod tests {
         assert_eq!(given, "run");
     }
 
+    /// COM-026: the file's own failure would exit 1.
+    #[test]
+    fn a_run_toml_that_cannot_be_read_is_an_input_that_makes_no_sense() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file.toml");
+        fs_err::write(&file, "images = 1\nrun-image = 1").unwrap();
+        for (minor, what) in [(12, "run"), (11, "stack")] {
+            let api = PlatformApi::at(minor);
+            let failure = run_image(api, None, "app", &file, &file).unwrap_err();
+            assert_eq!(failure.code, ExitCode::InvalidArgs);
+            let start = format!("failed to resolve inputs: failed to read {what} file: toml: ");
+            assert!(text(&failure).starts_with(&start), "{}", text(&failure));
+        }
+    }
+
     #[test]
     fn run_image_comes_from_files() {
         let dir = tempfile::tempdir().unwrap();

@@ -251,4 +251,15 @@ mod tests {
         );
         assert_eq!(ending(parse(&call(12, &["-layout"], &[]))).0, 3);
     }
+
+    /// COM-038: what only reads layouts is no experiment.
+    #[test]
+    fn layouts_need_no_leave() {
+        for minor in 7..=15 {
+            let pairs = [("CNB_USE_LAYOUT", "1"), ("CNB_LAYOUT_DIR", "/d")];
+            let (parsed, log) = captured(|| parse(&call(minor, &[], &pairs)));
+            assert!(parsed.unwrap().is_some());
+            assert!(!log.contains("experimental"), "{log}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::log::captured;
 
 fn record(sha: &str, data: serde_json::Value, [build, launch, cache]: [bool; 3]) -> LayerRecord {
     LayerRecord {
@@ -295,7 +296,7 @@ fn the_file_has_the_keys_of_the_reference() {
 #[test]
 fn an_extended_run_image_and_a_build_image() {
     let text = concat!(
-        "[build-image]\n  reference = \"b\"\n\n[run-image]\n  reference = \"r\"\n  extend = true\n",
+        "unknown = 1\n[build-image]\n  reference = \"b\"\n\n[run-image]\n  reference = \"r\"\n  extend = true\n",
         "  [run-image.target]\n    id = \"i\"\n    os = \"linux\"\n    arch = \"arm\"\n    arch-variant = \"v7\"\n",
     );
     let folder = Folder::holding(text);
@@ -311,7 +312,11 @@ fn an_extended_run_image_and_a_build_image() {
 
 #[test]
 fn a_missing_file_is_empty() {
-    assert_eq!(read(&Folder::new().path()).unwrap(), Analyzed::default());
+    let path = Folder::new().path();
+    let (found, log) = captured(|| read(&path).unwrap());
+    assert_eq!(found, Analyzed::default());
+    let expected = format!("WARN No analyzed metadata found at path {path:?}\n");
+    assert_eq!(log, expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::inputs::flags::testing::{
-    Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+    Base, CACHE_WARNINGS, COMMON, USER, call, check_experiment, check_flags, check_layout,
+    check_table, ending, warnings,
 };
 
 #[test]
@@ -148,4 +149,19 @@ fn both_variables_skip() {
 fn one_image_is_wanted() {
     let text = "failed to parse arguments: received 0 arguments, but expected 1";
     assert_eq!(ending(parse(&call(12, &[], &[]))), (3, text.to_owned()));
+}
+
+/// COM-087, COM-094.
+#[test]
+fn caches_of_no_use_are_warned_of() {
+    for (flags, expected) in CACHE_WARNINGS {
+        let args = [*flags, &["-run-image=run", "app"]].concat();
+        assert_eq!(&warnings(|| parse(&call(13, &args, &[]))), expected);
+    }
+}
+
+/// COM-036, COM-038, LAY-001.
+#[test]
+fn layouts_are_an_experiment_at_every_api() {
+    check_experiment(&[("CNB_RUN_IMAGE", "run")], parse);
 }

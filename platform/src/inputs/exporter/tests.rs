@@ -1,6 +1,7 @@
 use super::*;
 use crate::inputs::flags::testing::{
-    Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
+    Base, CACHE_WARNINGS, COMMON, USER, call, check_experiment, check_flags, check_layout,
+    check_table, ending, warnings,
 };
 
 #[test]
@@ -109,4 +110,25 @@ fn run_image_is_the_analyzers() {
     assert_eq!(inputs.output_image, "app");
     assert_eq!(inputs.additional_names, ["two", "-daemon"]);
     assert_eq!(inputs.extended_dir, dir.path().join("extended"));
+}
+
+/// COM-087, COM-094, COM-014.
+#[test]
+fn caches_of_no_use_are_warned_of() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), "[run-image]\nreference = \"run\"\n").unwrap();
+    let analyzed = ["-analyzed", file.path().to_str().unwrap()];
+    for (flags, expected) in CACHE_WARNINGS {
+        let args = [&analyzed, *flags, &["app"]].concat();
+        assert_eq!(&warnings(|| parse(&call(13, &args, &[]))), expected);
+    }
+}
+
+/// COM-036, COM-038, LAY-001.
+#[test]
+fn layouts_are_an_experiment_at_every_api() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), "[run-image]\nreference = \"run\"\n").unwrap();
+    let analyzed = [("CNB_ANALYZED_PATH", file.path().to_str().unwrap())];
+    check_experiment(&analyzed, parse);
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::*;
+use crate::log::captured;
 
 /// Returns a call with variables.
 pub(crate) fn call(minor: u32, args: &[&str], pairs: &[(&str, &str)]) -> Invocation {
@@ -143,6 +144,71 @@ pub(crate) fn check_layout<T: clap::Args, I: Debug>(
             for flags in [&["-layout"][..], &["-layout-dir", "typed"]] {
                 refused::<T>(gates, &call(minor, flags, &set));
             }
+        }
+    }
+}
+
+/// Flags of exporter and creator, and the warnings about caches that they bring.
+pub(crate) const CACHE_WARNINGS: &[(&[&str], &[&str])] = &[
+    (&[], &["No cached data will be used, no cache specified."]),
+    (
+        &["-cache-dir=", "-cache-image="],
+        &["No cached data will be used, no cache specified."],
+    ),
+    (&["-cache-dir=/c"], &[]),
+    (&["-cache-image=cache"], &[]),
+    (
+        &["-cache-dir=/c", "-launch-cache=/l"],
+        &["Ignoring -launch-cache, only intended for use with -daemon"],
+    ),
+    (&["-cache-dir=/c", "-launch-cache=/l", "-daemon"], &[]),
+    (&["-cache-dir=/c", "-launch-cache="], &[]),
+];
+
+/// Returns the warnings that something logs.
+pub(crate) fn warnings<R>(run: impl FnOnce() -> R) -> Vec<String> {
+    let (_, log) = captured(run);
+    let warnings = log.lines().filter_map(|line| line.strip_prefix("WARN "));
+    warnings.map(str::to_owned).collect()
+}
+
+/// Checks that layouts are let through as `CNB_EXPERIMENTAL_MODE` says, whether flags or variables ask for them.
+pub(crate) fn check_experiment<I: Debug>(pairs: &[(&str, &str)], parse: Parse<I>) {
+    let disabled = "experimental features are disabled by CNB_EXPERIMENTAL_MODE=error";
+    let feature = "Platform requested experimental feature 'export to OCI layout format'";
+    let layout = [("CNB_USE_LAYOUT", "1"), ("CNB_LAYOUT_DIR", "/d")];
+    for minor in 7..=15 {
+        for (mode, passes, warns) in [
+            ("", false, false),
+            ("error", false, false),
+            ("warn", true, true),
+            ("silent", true, true),
+            ("quiet", true, false),
+        ] {
+            let mode = [("CNB_EXPERIMENTAL_MODE", mode)];
+            let mut calls = vec![call(minor, &["app"], &[pairs, &mode, &layout].concat())];
+            if minor >= 12 {
+                let args = ["-layout", "-layout-dir=/d", "app"];
+                calls.push(call(minor, &args, &[pairs, &mode].concat()));
+            }
+            for call in calls {
+                let (parsed, log) = captured(|| parse(&call));
+                assert_eq!(log.contains(&format!("WARN {feature}")), warns, "{mode:?}");
+                assert_eq!(
+                    log.contains(&format!("ERROR {feature}")),
+                    !passes,
+                    "{mode:?}"
+                );
+                if passes {
+                    assert!(parsed.unwrap().is_some());
+                } else {
+                    assert_eq!(ending(parsed), (1, disabled.to_owned()), "{mode:?}");
+                }
+            }
+            // Without a layout nobody asks.
+            let (parsed, log) = captured(|| parse(&call(minor, &["app"], pairs)));
+            assert!(parsed.unwrap().is_some());
+            assert!(!log.contains(feature), "{log}");
         }
     }
 }
