@@ -201,7 +201,8 @@ impl Build {
         ["analyzer", "detector", "restorer", "builder", "exporter"].map(|phase| self.by_hand(phase))
     }
 
-    fn by_hand(&self, phase: &str) -> Command {
+    /// Returns a command for one of the five phases, complete.
+    pub fn by_hand(&self, phase: &str) -> Command {
         let (uid, gid) = (UID.to_string(), GID.to_string());
         let connected = !["detector", "builder"].contains(&phase);
         let mut command = self.phase(phase, &[]);
