@@ -22,13 +22,20 @@ use crate::syscall_text;
 pub struct Error {
     /// What is wrong, and where.
     pub message: String,
+    /// Line of what is wrong, 0 where unknown. The message may name another one: that of the last key of this name.
+    pub line: usize,
+    /// What is wrong, in plain words and without the place.
+    pub problem: String,
 }
 
 impl Error {
     /// Returns an error about no place in particular.
     pub fn new(message: impl Into<String>) -> Self {
+        let message = message.into();
         Self {
-            message: message.into(),
+            problem: message.clone(),
+            message,
+            line: 0,
         }
     }
 }

@@ -14,6 +14,8 @@ use super::{Error, syntax};
 pub(super) struct ValueDeserializer<'a> {
     value: &'a Value,
     path: String,
+    /// The path with the indexes of arrays.
+    place: String,
     lines: &'a Lines,
 }
 
@@ -23,6 +25,7 @@ impl<'a> ValueDeserializer<'a> {
         Self {
             value,
             path: String::new(),
+            place: String::new(),
             lines,
         }
     }
@@ -31,31 +34,56 @@ impl<'a> ValueDeserializer<'a> {
         Self {
             value,
             path: join(&self.path, key),
+            place: join(&self.place, key),
             lines: self.lines,
         }
     }
 
-    fn item(&self, value: &'a Value) -> Self {
+    fn item(&self, value: &'a Value, index: usize) -> Self {
         Self {
             value,
+            place: format!("{}[{index}]", self.place),
             ..self.clone()
         }
     }
 
-    /// Returns an error about this value.
-    fn fault(&self, message: &str) -> Fault {
-        let line = self.lines.get(&self.path).copied().unwrap_or_default();
+    /// Returns an error about this value, with the line that the reference names and the one where the value is.
+    fn fault(&self, message: &str, problem: String) -> Fault {
+        let line = |key: &str| self.lines.get(key).copied().unwrap_or_default();
+        let error = syntax::at(line(&self.path), &self.path, message);
         Fault {
-            message: syntax::at(line, &self.path, message).message,
+            line: line(&self.place),
+            message: error.message,
+            problem,
             is_placed: true,
         }
     }
 
     fn wrong_type(&self, destination: &str) -> Fault {
-        self.fault(&format!(
+        let message = format!(
             "incompatible types: TOML value has type {}; destination has type {destination}",
             type_name(self.value)
-        ))
+        );
+        self.fault(&message, self.not_a(destination))
+    }
+
+    /// Says in plain words what this value is and what it should be.
+    fn not_a(&self, destination: &str) -> String {
+        let item = if self.place.ends_with(']') {
+            "an item of "
+        } else {
+            ""
+        };
+        let (name, is) = (&self.path, plain_type_name(self.value));
+        let should_be = match destination {
+            "slice" => "an array",
+            "integer" => "an integer",
+            "float" => "a number",
+            "boolean" => "true or false",
+            "table" => "a table",
+            _ => "a string",
+        };
+        format!("{item}{name:?} is {is}, not {should_be}")
     }
 
     /// Gives an error that a visitor made the place of this value.
@@ -64,7 +92,8 @@ impl<'a> ValueDeserializer<'a> {
             if fault.is_placed {
                 fault
             } else {
-                self.fault(&fault.message)
+                let problem = format!("{:?}: {}", self.path, fault.message);
+                self.fault(&fault.message, problem)
             }
         })
     }
@@ -88,7 +117,7 @@ impl<'a> ValueDeserializer<'a> {
         'a: 'de,
     {
         visitor.visit_seq(SeqDeserializer::new(
-            items.iter().map(|item| self.item(item)),
+            (0..).zip(items).map(|(index, item)| self.item(item, index)),
         ))
     }
 
@@ -195,10 +224,11 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
             return self.deserialize_any(visitor);
         }
         let Value::Table(table) = self.value else {
-            return Err(self.fault(&format!(
+            let message = format!(
                 "type mismatch for {name}: expected table but found {}",
                 type_name(self.value)
-            )));
+            );
+            return Err(self.fault(&message, self.not_a("table")));
         };
         let entries = fields.iter().filter_map(|&field| {
             let (key, value) = entry_for(table, field, fields)?;
@@ -268,6 +298,8 @@ impl<'de> IntoDeserializer<'de, Fault> for ValueDeserializer<'de> {
 #[derive(Debug)]
 pub(super) struct Fault {
     message: String,
+    line: usize,
+    problem: String,
     is_placed: bool,
 }
 
@@ -283,6 +315,8 @@ impl de::Error for Fault {
     fn custom<T: Display>(message: T) -> Self {
         Self {
             message: message.to_string(),
+            line: 0,
+            problem: String::new(),
             is_placed: false,
         }
     }
@@ -290,7 +324,11 @@ impl de::Error for Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        Self::new(fault.message)
+        Self {
+            message: fault.message,
+            line: fault.line,
+            problem: fault.problem,
+        }
     }
 }
 
@@ -322,6 +360,20 @@ fn type_name(value: &Value) -> &'static str {
         }
         Value::Array(_) => "[]any",
         Value::Table(_) => "map[string]any",
+    }
+}
+
+/// Returns what a value is for people.
+fn plain_type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number with a point",
+        Value::Boolean(true) => "true",
+        Value::Boolean(false) => "false",
+        Value::Datetime(_) => "a date or time",
+        Value::Array(_) => "an array",
+        Value::Table(_) => "a table",
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Document {
     lines: Lines,
 }
 
-/// Line of each dotted key; of several, the last one in the file.
+/// Line of each dotted key; of several, the last one in the file. Keys below an array stand here with their index too, `a[1].b`.
 pub(super) type Lines = HashMap<String, usize>;
 
 impl Document {
@@ -32,7 +32,7 @@ impl Document {
             newlines: text.match_indices('\n').map(|(at, _)| at).collect(),
             lines: Lines::new(),
         };
-        let root = reader.table(table.get_ref(), "")?;
+        let root = reader.table(table.get_ref(), "", "")?;
         Ok(Self {
             root: toml::Value::Table(root),
             lines: reader.lines,
@@ -62,6 +62,63 @@ impl Document {
     pub fn has_key(&self, key: &str) -> bool {
         self.root.get(key).is_some()
     }
+
+    /// Returns what a table, or each table of an array, holds beside the keys that count in any case; with its line.
+    /// The top level is `""`.
+    pub(crate) fn stray_keys(&self, name: &str, known: &[&str]) -> Vec<(String, usize)> {
+        let tables: Vec<(String, &toml::Table)> = match (name, self.root.get(name)) {
+            ("", _) => self
+                .root
+                .as_table()
+                .map(|table| (String::new(), table))
+                .into_iter()
+                .collect(),
+            (_, Some(toml::Value::Table(table))) => vec![(name.to_owned(), table)],
+            (_, Some(toml::Value::Array(items))) => (0..)
+                .zip(items)
+                .filter_map(|(index, item): (usize, _)| {
+                    Some((format!("{name}[{index}]"), item.as_table()?))
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let is_stray = |key: &&String| !known.iter().any(|known| known.eq_ignore_ascii_case(key));
+        let place_of = |place: &str, key: &String| (key.clone(), self.line_of(&join(place, key)));
+        tables
+            .iter()
+            .flat_map(|(place, table)| {
+                table
+                    .keys()
+                    .filter(is_stray)
+                    .map(|key| place_of(place, key))
+            })
+            .collect()
+    }
+
+    /// Returns the texts that `key` holds, itself or as items, in each table of an array, with their places.
+    pub(crate) fn texts<'a>(&'a self, array: &str, key: &str) -> Vec<(String, &'a str)> {
+        let items = self.root.get(array).and_then(toml::Value::as_array);
+        let mut found = Vec::new();
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            let place = format!("{array}[{index}].{key}");
+            match item.get(key) {
+                Some(toml::Value::String(text)) => found.push((place, text.as_str())),
+                Some(toml::Value::Array(texts)) => {
+                    let texts = texts.iter().enumerate();
+                    found.extend(texts.filter_map(|(index, text)| {
+                        Some((format!("{place}[{index}]"), text.as_str()?))
+                    }));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Returns the line of a key, `processes[1].direct`, or of an item, `processes[1]`; 0 where it is not there.
+    pub(crate) fn line_of(&self, place: &str) -> usize {
+        self.lines.get(place).copied().unwrap_or_default()
+    }
 }
 
 /// Walks the parser's tree, noting lines.
@@ -71,14 +128,23 @@ struct Reader {
 }
 
 impl Reader {
-    fn table(&mut self, table: &DeTable<'_>, parent: &str) -> Result<toml::Table, Error> {
+    /// `place` is `parent` with the indexes of arrays.
+    fn table(
+        &mut self,
+        table: &DeTable<'_>,
+        parent: &str,
+        place: &str,
+    ) -> Result<toml::Table, Error> {
         let mut values = toml::Table::new();
         for (key, value) in table {
-            let path = join(parent, key.get_ref());
+            let (path, place) = (join(parent, key.get_ref()), join(place, key.get_ref()));
             let line = self.line_of(value.span().start);
             let last = self.lines.entry(path.clone()).or_default();
             *last = line.max(*last);
-            let value = self.value(value.get_ref(), &path, line)?;
+            if place != path {
+                self.lines.insert(place.clone(), line);
+            }
+            let value = self.value(value.get_ref(), &path, &place, line)?;
             values.insert(key.get_ref().clone().into_owned(), value);
         }
         Ok(values)
@@ -88,6 +154,7 @@ impl Reader {
         &mut self,
         value: &DeValue<'_>,
         path: &str,
+        place: &str,
         line: usize,
     ) -> Result<toml::Value, Error> {
         Ok(match value {
@@ -108,13 +175,15 @@ impl Reader {
             },
             DeValue::Array(items) => {
                 let mut values = Vec::new();
-                for item in items {
+                for (index, item) in items.iter().enumerate() {
                     let line = self.line_of(item.span().start);
-                    values.push(self.value(item.get_ref(), path, line)?);
+                    let place = format!("{place}[{index}]");
+                    self.lines.insert(place.clone(), line);
+                    values.push(self.value(item.get_ref(), path, &place, line)?);
                 }
                 toml::Value::Array(values)
             }
-            DeValue::Table(table) => toml::Value::Table(self.table(table, path)?),
+            DeValue::Table(table) => toml::Value::Table(self.table(table, path, place)?),
         })
     }
 

@@ -12,7 +12,11 @@ pub(super) fn at(line: usize, key: &str, message: &str) -> Error {
         (line, "") => format!("line {line}: "),
         (line, key) => format!("line {line} (last key {}): ", go_quoted(key)),
     };
-    Error::new(format!("toml: {place}{message}"))
+    Error {
+        message: format!("toml: {place}{message}"),
+        line,
+        problem: message.to_owned(),
+    }
 }
 
 /// Returns the error of bytes that are no text.

@@ -301,6 +301,84 @@ fn wrong_types_name_line_and_last_key() {
     }
 }
 
+/// The reference names the last line of a key; people are told the line that is wrong.
+#[test]
+fn problems_are_told_in_plain_words_with_their_own_line() {
+    #[derive(Debug, Deserialize)]
+    #[serde(default)]
+    #[derive(Default)]
+    struct File {
+        item: Vec<Item>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(default)]
+    #[derive(Default)]
+    struct Item {
+        name: String,
+        flag: bool,
+        list: Vec<String>,
+        sub: Sub,
+    }
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Sub {
+        number: u8,
+    }
+    let table = [
+        (
+            "[[item]]\nname = 1\n[[item]]\nname = 'a'",
+            2,
+            "\"item.name\" is an integer, not a string",
+        ),
+        (
+            "[[item]]\n[[item]]\nflag = 'a'\n[[item]]\nflag = true",
+            3,
+            "\"item.flag\" is a string, not true or false",
+        ),
+        (
+            "item = [\n  {},\n  {list = 'a'}\n]",
+            3,
+            "\"item.list\" is a string, not an array",
+        ),
+        (
+            "[[item]]\nlist = [\n'a',\n  true]",
+            4,
+            "an item of \"item.list\" is true, not a string",
+        ),
+        (
+            "[[item]]\nsub = 1.5",
+            2,
+            "\"item.sub\" is a number with a point, not a table",
+        ),
+        (
+            "[[item]]\n[item.sub]\nnumber = 1979-05-27",
+            3,
+            "\"item.sub.number\" is a date or time, not an integer",
+        ),
+        ("item = {}", 1, "\"item\" is a table, not an array"),
+        (
+            "\n[a",
+            2,
+            "expected '.' or ']' to end table name, but got '\\x00' instead",
+        ),
+    ];
+    for (text, line, problem) in table {
+        let error = from_str::<File>(text).unwrap_err();
+        assert_eq!(
+            (error.line, error.problem.as_str()),
+            (line, problem),
+            "{text}"
+        );
+    }
+    let error = from_str::<File>("[[item]]\n[item.sub]\nnumber = 256").unwrap_err();
+    assert_eq!(error.line, 3);
+    assert!(
+        error.problem.starts_with("\"item.sub.number\": "),
+        "{}",
+        error.problem
+    );
+}
+
 #[test]
 fn what_is_no_table_leaves_a_free_form_one_empty() {
     assert_eq!(from_str::<Sample>("free = 'x'").unwrap(), Sample::default());
