@@ -11,14 +11,15 @@ use std::io::Write;
 use std::path::Path;
 
 use buildpack::build::{self, BuildInputs, BuildOutputs};
-use buildpack::descriptor::Modules;
+use buildpack::descriptor::{self, Modules};
 use buildpack::env::BuildEnv;
+use buildpack::fault::Advice;
 use buildpack::group::{Group, GroupElement};
 use buildpack::plan::Plan;
 use buildpack::target::Target;
 use platform::files::BuildMetadata;
 use platform::{ExitCode, Failure, PlatformApi};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::processes::Processes;
 
@@ -100,7 +101,10 @@ fn run_buildpacks(
         let module = inputs
             .modules
             .buildpack(&element.id, &element.version)
-            .map_err(failed)?;
+            .map_err(|error| {
+                explain(&label, &not_found(inputs.modules, element, &error));
+                failed(error)
+            })?;
         debug!("Finding plan");
         let offered = plan.find(&element.id, false);
         let outputs = build::build(
@@ -112,15 +116,42 @@ fn run_buildpacks(
             output,
             &mut |warning| warn!("{warning}"),
         );
-        let outputs = outputs.map_err(|error| match error {
-            build::Error::Buildpack(_) => Failure::new(ExitCode::Buildpack, "build", error),
-            error => failed(error),
+        let outputs = outputs.map_err(|error| {
+            explain(&label, error.advice());
+            match error {
+                build::Error::Buildpack(_) => Failure::new(ExitCode::Buildpack, "build", error),
+                error => failed(error),
+            }
         })?;
         plan = plan.without(&outputs.met);
         collected.add(outputs);
         debug!("Finished running build for buildpack {label}");
     }
     Ok(())
+}
+
+/// Tells the author of a buildpack what is wrong with it, and what to do; the last line of the log is the reference's.
+fn explain(buildpack: &str, advice: &Advice) {
+    error!("buildpack {buildpack}: {advice}");
+    error!("to fix it: {}", advice.remedy);
+}
+
+fn not_found(modules: &Modules, element: &GroupElement, error: &descriptor::Error) -> Advice {
+    let path = modules.buildpack_path(&element.id, &element.version);
+    let unreadable = |reason: &dyn std::fmt::Display| {
+        Advice::new(
+            &path,
+            format!("cannot be read: {reason}"),
+            "add the buildpack to the builder, or detect again: group.toml lists it",
+        )
+    };
+    match error {
+        descriptor::Error::Decode(error) => {
+            Advice::new(&path, &*error.problem, "correct the buildpack's descriptor").at(error.line)
+        }
+        descriptor::Error::Open { reason, .. } => unreadable(reason),
+        error => unreadable(error),
+    }
 }
 
 fn failed(cause: impl Into<anyhow::Error>) -> Failure {

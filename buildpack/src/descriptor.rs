@@ -134,8 +134,13 @@ impl Modules {
         if self.buildpacks.as_os_str().is_empty() {
             return Err(Error::NoFolder("buildpacks"));
         }
+        Descriptor::read_buildpack(&self.buildpack_path(id, version))
+    }
+
+    /// Returns where a buildpack's descriptor is.
+    pub fn buildpack_path(&self, id: &str, version: &str) -> PathBuf {
         let dir = self.buildpacks.join(escape_id(id)).join(version);
-        Descriptor::read_buildpack(&dir.join("buildpack.toml"))
+        dir.join("buildpack.toml")
     }
 
     /// Reads an extension's descriptor.

@@ -82,6 +82,15 @@ pub enum Error {
     Syscall(#[from] syscall_text::Error),
 }
 
+impl Error {
+    /// Returns what the system said, and of what.
+    pub fn cause(&self) -> &syscall_text::Error {
+        match self {
+            Self::EnvFiles { source, .. } | Self::Syscall(source) => source,
+        }
+    }
+}
+
 /// Variables that pass beside the path variables.
 const PASSED_THROUGH: [&str; 9] = [
     "CNB_STACK_ID",
@@ -166,6 +175,12 @@ fn add_env_dir(vars: &mut Vars, dir: &Path, default_action: &[u8]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Returns the suffix of an env file if it is none that counts (BPL-007 to BPL-016).
+pub(crate) fn odd_suffix(file: &str) -> Option<&str> {
+    let (_, suffix) = file.split_once('.')?;
+    (!["prepend", "append", "override", "default", "delim", ""].contains(&suffix)).then_some(suffix)
 }
 
 /// Reads the files of a folder; links to files are followed, folders are skipped.

@@ -64,14 +64,15 @@ impl Launch {
     ) -> Result<Self, decode::Error> {
         let file: LaunchFile = document.decode()?;
         let commands = if api.has_direct_processes_only() {
-            if file
-                .processes
-                .iter()
-                .any(|process| process.direct.is_some())
-            {
-                return Err(decode::Error::new(
-                    "process.direct is not supported on this buildpack version",
-                ));
+            let direct = file.processes.iter().position(|p| p.direct.is_some());
+            if let Some(index) = direct {
+                return Err(decode::Error {
+                    line: document.line_of(&format!("processes[{index}].direct")),
+                    problem: DIRECT.to_owned(),
+                    ..decode::Error::new(
+                        "process.direct is not supported on this buildpack version",
+                    )
+                });
             }
             command_lists(document)?
         } else {
@@ -98,6 +99,30 @@ impl Launch {
             slices: file.slices,
             bom: file.bom,
         })
+    }
+}
+
+/// What is wrong with a process that says whether it is direct.
+const DIRECT: &str = "\"processes.direct\" is gone since Buildpack API 0.9";
+
+/// Returns how to say in `launch.toml` what an API has: the way out of what [`Launch::decode`] refuses.
+pub(crate) fn remedy(error: &decode::Error, api: BuildpackApi) -> String {
+    let version = api.version();
+    if error.problem == DIRECT {
+        return format!(
+            "remove the key: with Buildpack API {version} no process is started by a shell; where one is needed, command = [\"bash\", \"-c\", \"...\"]"
+        );
+    }
+    let is_of_command = error.problem.contains("command\"");
+    match (is_of_command, api.has_direct_processes_only()) {
+        (true, true) => format!(
+            "with Buildpack API {version} a command is an array of strings: command = [\"java\", \"-jar\", \"app.jar\"]"
+        ),
+        (true, false) => format!(
+            "with Buildpack API {version} a command is one string, the rest goes into args: command = \"java\""
+        ),
+        _ => "launch.toml has [[processes]], [[slices]] and [[labels]]: correct the key's value"
+            .to_owned(),
     }
 }
 
@@ -144,15 +169,16 @@ fn command_lists(document: &Document) -> Result<Vec<Vec<String>>, decode::Error>
 /// Reads commands of old, of which each process must have one (BPB-032).
 fn command_strings(document: &Document) -> Result<Vec<Vec<String>>, decode::Error> {
     let commands: Commands<String> = document.decode()?;
-    let missing = || {
-        decode::Error::new(
+    let missing = |index: usize| decode::Error {
+        line: document.line_of(&format!("processes[{index}]")),
+        problem: "the process has no \"command\"".to_owned(),
+        ..decode::Error::new(
             "toml: incompatible types: TOML value has type <nil>; destination has type string",
         )
     };
+    let commands = commands.processes.into_iter().enumerate();
     commands
-        .processes
-        .into_iter()
-        .map(|p| Ok(vec![p.command.ok_or_else(missing)?]))
+        .map(|(index, p)| Ok(vec![p.command.ok_or_else(|| missing(index))?]))
         .collect()
 }
 

@@ -30,11 +30,13 @@ impl LayerMetadata {
             other => other?,
         };
         let file: LayerFile = document.decode()?;
-        if ["build", "launch", "cache"]
-            .iter()
-            .any(|key| document.has_key(key))
-        {
-            return Err(Error::TopLevelFlags(path.to_owned()));
+        let misplaced = |key: &&str| document.has_key(key);
+        if let Some(key) = ["build", "launch", "cache"].into_iter().find(misplaced) {
+            return Err(Error::TopLevelFlag {
+                path: path.to_owned(),
+                key,
+                line: document.line_of(key),
+            });
         }
         Ok(Self {
             build: file.types.build,
@@ -168,8 +170,15 @@ pub enum Error {
     #[error(transparent)]
     Encode(#[from] encode::Error),
     /// BPB-021.
-    #[error("the launch, cache and build flags should be in the types table of {}", .0.display())]
-    TopLevelFlags(PathBuf),
+    #[error("the launch, cache and build flags should be in the types table of {}", path.display())]
+    TopLevelFlag {
+        /// The file.
+        path: PathBuf,
+        /// `build`, `launch` or `cache`.
+        key: &'static str,
+        /// Where it stands.
+        line: usize,
+    },
 }
 
 impl From<decode::FileError> for Error {

@@ -19,6 +19,7 @@ pub mod dockerfile;
 pub mod encode;
 pub mod env;
 pub mod extend_config;
+pub mod fault;
 pub mod generate;
 pub mod group;
 pub mod launch;

@@ -12,8 +12,11 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use crate::api::BuildpackApi;
 use crate::descriptor::Descriptor;
+use crate::fault::{Advice, Fault};
 use crate::syscall_text;
 use crate::target::Target;
+
+pub(crate) mod diagnosis;
 
 /// A program that is about to run.
 #[derive(Debug)]
@@ -28,26 +31,21 @@ pub(crate) struct Program<'a> {
     pub(crate) dir: &'a Path,
 }
 
-/// Why a program did not end by itself, in the reference's words.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Error(String);
-
 impl Program<'_> {
     /// Runs the program with an empty input. Whatever it writes, to either stream, goes to `output` in the order of writing.
     pub(crate) fn run(
         &self,
         mut output: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<ExitStatus, Error> {
+    ) -> Result<ExitStatus, Fault> {
         let has_nul = |text: &OsString| text.as_bytes().contains(&0);
-        if self
-            .env
-            .iter()
-            .any(|(name, value)| has_nul(name) || has_nul(value))
-        {
-            return Err(Error("exec: environment variable contains NUL".to_owned()));
+        let mut variables = self.env.iter();
+        if let Some((name, _)) = variables.find(|(name, value)| has_nul(name) || has_nul(value)) {
+            return Err(Fault::new(
+                "exec: environment variable contains NUL",
+                diagnosis::of_nul(self.path, name),
+            ));
         }
-        let (mut reader, writer) = io::pipe().map_err(|e| failed("pipe", &e))?;
+        let (mut reader, writer) = io::pipe().map_err(|e| self.failed("pipe", &e))?;
         let mut command = Command::new(self.path);
         command
             .args(self.args)
@@ -55,7 +53,7 @@ impl Program<'_> {
             .envs(self.env)
             .current_dir(self.dir)
             .stdin(Stdio::null())
-            .stdout(writer.try_clone().map_err(|e| failed("dup", &e))?)
+            .stdout(writer.try_clone().map_err(|e| self.failed("dup", &e))?)
             .stderr(writer);
         let spawned = command.spawn();
         // Our copies of the pipe's end go with the command, so that reading ends.
@@ -63,20 +61,27 @@ impl Program<'_> {
         let mut child = spawned.map_err(|e| self.not_started(e))?;
         let relayed = relay(&mut reader, &mut output);
         drop(reader);
-        let status = child.wait().map_err(|e| failed("wait", &e))?;
+        let status = child.wait().map_err(|e| self.failed("wait", &e))?;
         if status.success() {
-            relayed.map_err(|e| failed("write", &e))?;
+            relayed.map_err(|e| self.failed("write", &e))?;
         }
         Ok(status)
     }
 
     /// Names the working directory where it is to blame.
-    fn not_started(&self, error: io::Error) -> Error {
+    fn not_started(&self, error: io::Error) -> Fault {
         let error = match fs_err::metadata(self.dir) {
             Err(cause) => syscall_text::Error::new("chdir", self.dir, cause),
             Ok(_) => syscall_text::Error::new("fork/exec", self.path, error),
         };
-        Error(error.to_string())
+        Fault::new(error, diagnosis::of_start(self.path, self.dir))
+    }
+
+    fn failed(&self, operation: &str, error: &io::Error) -> Fault {
+        let text = format!("{operation}: {}", syscall_text::reason(error));
+        let problem = format!("could not be run to its end: {text}");
+        let remedy = "this is no fault of the buildpack: look at the machine that builds";
+        Fault::new(text, Advice::new(self.path, problem, remedy))
     }
 }
 
@@ -143,10 +148,6 @@ fn relay(
             Err(error) => return Err(error),
         }
     }
-}
-
-fn failed(operation: &str, error: &io::Error) -> Error {
-    Error(format!("{operation}: {}", syscall_text::reason(error)))
 }
 
 /// Returns a signal's name on Linux.

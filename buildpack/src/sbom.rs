@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::descriptor::Descriptor;
+use crate::fault::{Advice, Fault};
 use crate::group::GroupElement;
 use crate::layer::LayerMetadata;
 use crate::syscall_text;
@@ -58,17 +59,18 @@ pub(crate) struct RawBomEntry {
     metadata: Option<toml::Table>,
 }
 
-/// Returns entries with their author, or the complaint about one that has a version (BPB-052).
-pub(crate) fn bom_entries(
-    raw: &[RawBomEntry],
-    module: &Descriptor,
-) -> Result<Vec<BomEntry>, String> {
-    if let Some(entry) = raw.iter().find(|entry| !entry.version.is_empty()) {
-        return Err(format!(
-            "bom entry '{}' has a top level version which is not allowed. The buildpack should instead set metadata.version",
-            entry.name
-        ));
-    }
+/// Returns which entry has a version, and the complaint about it (BPB-052).
+pub(crate) fn versioned(raw: &[RawBomEntry]) -> Option<(usize, String)> {
+    let index = raw.iter().position(|entry| !entry.version.is_empty())?;
+    let text = format!(
+        "bom entry '{}' has a top level version which is not allowed. The buildpack should instead set metadata.version",
+        raw[index].name
+    );
+    Some((index, text))
+}
+
+/// Returns entries with their author.
+pub(crate) fn bom_entries(raw: &[RawBomEntry], module: &Descriptor) -> Vec<BomEntry> {
     let author = GroupElement {
         id: module.id.clone(),
         version: module.version.clone(),
@@ -79,7 +81,7 @@ pub(crate) fn bom_entries(
         metadata: entry.metadata.clone(),
         buildpack: author.clone(),
     });
-    Ok(entries.collect())
+    entries.collect()
 }
 
 /// What is said of a `[[bom]]` without SBOM files (BPB-053).
@@ -104,7 +106,7 @@ pub(crate) fn files(
     candidates: &[PathBuf],
     module: &Descriptor,
     layers: &BTreeMap<String, LayerMetadata>,
-) -> Result<Vec<SbomFile>, String> {
+) -> Result<Vec<SbomFile>, Fault> {
     let mut files = Vec::new();
     for path in candidates {
         let name = path
@@ -145,7 +147,7 @@ fn belongs_to(
 }
 
 /// Returns the standard name of an SBOM whose media type was declared.
-fn validated(path: &Path, name: &str, module: &Descriptor) -> Result<&'static str, String> {
+fn validated(path: &Path, name: &str, module: &Descriptor) -> Result<&'static str, Fault> {
     let known = EXTENSIONS
         .into_iter()
         .zip(MEDIA_TYPES)
@@ -154,33 +156,61 @@ fn validated(path: &Path, name: &str, module: &Descriptor) -> Result<&'static st
                 .is_some_and(|rest| rest.ends_with('.'))
         });
     let Some((extension, media_type)) = known else {
-        return Err(format!(
-            "unsupported SBOM file format: '{}'",
-            path.display()
+        let remedy = format!("end the name in one of {}", EXTENSIONS.join(", "));
+        return Err(Fault::new(
+            format!("unsupported SBOM file format: '{}'", path.display()),
+            Advice::new(path, "its name stands for no SBOM format", remedy),
         ));
     };
-    is_declared(media_type, &module.sbom_formats).map_err(|reason| {
-        format!(
-            "validating SBOM file '{}' for buildpack: '{}': {reason}",
+    is_declared(media_type, &module.sbom_formats).map_err(|refusal| {
+        let text = format!(
+            "validating SBOM file '{}' for buildpack: '{}': {}",
             path.display(),
-            module.label()
-        )
+            module.label(),
+            refusal.reason
+        );
+        let remedy = format!(
+            "{} in {}",
+            refusal.remedy,
+            module.dir.join("buildpack.toml").display()
+        );
+        Fault::new(text, Advice::new(path, refusal.problem, remedy))
     })?;
     Ok(extension)
 }
 
-fn is_declared(media_type: &str, declared: &[String]) -> Result<(), String> {
+/// Why a media type is refused: the reference's words, plain ones, and what to do in `buildpack.toml`.
+struct Refusal {
+    reason: String,
+    problem: String,
+    remedy: String,
+}
+
+fn is_declared(media_type: &str, declared: &[String]) -> Result<(), Refusal> {
     for format in declared {
         // Parameters, such as a version, do not count.
         let declared_type = format.split(';').next().unwrap_or_default().trim();
         if declared_type.is_empty() {
-            return Err("parsing declared media type: mime: no media type".to_owned());
+            return Err(Refusal {
+                reason: "parsing declared media type: mime: no media type".to_owned(),
+                problem: "sbom-formats holds an empty media type".to_owned(),
+                remedy: "remove it from sbom-formats".to_owned(),
+            });
         }
         if declared_type.eq_ignore_ascii_case(media_type) {
             return Ok(());
         }
     }
-    Err(format!("undeclared SBOM media type: '{media_type}'"))
+    let listed = if declared.is_empty() {
+        "nothing".to_owned()
+    } else {
+        declared.join(", ")
+    };
+    Err(Refusal {
+        reason: format!("undeclared SBOM media type: '{media_type}'"),
+        problem: format!("is {media_type}, but sbom-formats lists {listed}"),
+        remedy: format!("add \"{media_type}\" to sbom-formats of [buildpack]"),
+    })
 }
 
 #[cfg(test)]
@@ -315,7 +345,8 @@ mod tests {
                 &module(&formats),
                 &layers(),
             );
-            assert_eq!(found.err().as_deref(), expected, "{name} {formats:?}");
+            let found = found.err().map(|fault| fault.to_string());
+            assert_eq!(found.as_deref(), expected, "{name} {formats:?}");
         }
     }
 
@@ -350,7 +381,8 @@ mod tests {
             name: "dep".to_owned(),
             ..RawBomEntry::default()
         };
-        let entries = bom_entries(std::slice::from_ref(&raw), &module(&[])).unwrap();
+        let entries = bom_entries(std::slice::from_ref(&raw), &module(&[]));
+        assert_eq!(versioned(std::slice::from_ref(&raw)), None);
         assert_eq!(
             serde_json::to_string(&entries).unwrap(),
             r#"[{"name":"dep","metadata":null,"buildpack":{"id":"acme/java","version":"1.0"}}]"#
@@ -359,13 +391,14 @@ mod tests {
             encode::to_string(&BTreeMap::from([("bom", entries)])).unwrap(),
             "[[bom]]\n  name = \"dep\"\n  [bom.buildpack]\n    id = \"acme/java\"\n    version = \"1.0\"\n"
         );
-        let versioned = RawBomEntry {
+        let with_version = RawBomEntry {
             version: "1".to_owned(),
-            ..raw
+            ..raw.clone()
         };
+        let complaint = "bom entry 'dep' has a top level version which is not allowed. The buildpack should instead set metadata.version";
         assert_eq!(
-            bom_entries(&[versioned], &module(&[])).unwrap_err(),
-            "bom entry 'dep' has a top level version which is not allowed. The buildpack should instead set metadata.version"
+            versioned(&[raw, with_version]),
+            Some((1, complaint.to_owned()))
         );
     }
 }

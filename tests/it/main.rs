@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong ends the test")]
 
+mod author_build;
 mod bad_input;
 mod callers;
+mod build;
 mod clients;
 mod command_line;
 mod conformance;
@@ -15,6 +17,7 @@ mod logs;
 mod phases;
 mod privileges;
 mod rebase;
+mod rebuild;
 mod samples;
 mod shapes;
 mod umask;

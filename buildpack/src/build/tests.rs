@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::plan::Require;
 
 const APIS: [&str; 6] = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"];
 
@@ -97,7 +98,7 @@ impl Bench {
     /// Runs a build that fails on its outputs, and returns why.
     fn refused(&mut self, api: &str) -> String {
         match self.build(api) {
-            Err(Error::Outputs(text)) => text,
+            Err(Error::Outputs(fault)) => fault.to_string(),
             other => panic!("expected bad outputs, got {other:?}"),
         }
     }
@@ -274,7 +275,7 @@ fn a_program_that_ends_badly_is_the_buildpack_s_fault() {
         // Its outputs are not looked at.
         let mut bench = Bench::new(&format!("echo '= 1' > $L/a.toml\n{script}"));
         match bench.build("0.10") {
-            Err(Error::Buildpack(text)) => assert_eq!(text, expected),
+            Err(Error::Buildpack(fault)) => assert_eq!(fault.to_string(), expected),
             other => panic!("{script}: {other:?}"),
         }
     }
@@ -505,6 +506,9 @@ fn one_process_may_be_the_default() {
         (process("a", true) + &process("b", false), true),
         (process("a", true) + &process("a", true), false),
         (process("a", true) + &process("b", true), false),
+        // The first one's type is all that is kept of it.
+        (process("", true) + &process("b", true), true),
+        (process("a", true) + &process("", true), false),
         (
             process("a", true) + &process("b", false) + &process("c", true),
             false,
