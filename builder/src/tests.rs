@@ -343,7 +343,7 @@ fn what_is_met_is_withheld_and_what_is_unmet_is_offered_to_the_next() {
 fn labels_and_slices_of_all_buildpacks_stand_one_behind_the_other() {
     let label = |value: &str| {
         format!(
-            "echo '[[labels]]\nkey = \"k\"\nvalue = \"{value}\"\n[[slices]]\npaths = [\"p\"]' > $L/launch.toml"
+            "echo '[[labels]]\nkey = \"k\"\nvalue = \"{value}\"\n[[slices]]\npaths = [\"{value}\"]' > $L/launch.toml"
         )
     };
     let mut bench = Bench::of(&label("1")).with("b", "").with("c", &label("2"));
@@ -355,7 +355,8 @@ fn labels_and_slices_of_all_buildpacks_stand_one_behind_the_other() {
         .map(|l| (l.key.as_str(), l.value.as_str()))
         .collect();
     assert_eq!(labels, [("k", "1"), ("k", "2"), ("k", "1")]);
-    assert_eq!(metadata.slices.len(), 3);
+    let slices: Vec<_> = metadata.slices.iter().map(|s| s.paths.join(" ")).collect();
+    assert_eq!(slices, ["1", "2", "1"]);
 }
 
 #[test]

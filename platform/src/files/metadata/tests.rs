@@ -1,4 +1,5 @@
-//! Texts come from the rules (EXP-047 to EXP-049, EXP-079, EXP-080, BLD-014, BLD-015) in the shape that the recorded cases show.
+//! Texts come from the rules (EXP-047 to EXP-049, EXP-079, EXP-080; BPB-038, BPB-043, BPB-044, BPB-045, BPB-055; BLD-011,
+//! BLD-014, BLD-015) in the shape that the recorded cases show.
 
 use proptest::prelude::*;
 
