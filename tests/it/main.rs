@@ -4,8 +4,8 @@
 
 mod author_build;
 mod bad_input;
-mod callers;
 mod build;
+mod callers;
 mod clients;
 mod command_line;
 mod conformance;
