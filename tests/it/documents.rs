@@ -51,6 +51,7 @@ fn arrows_between_crates_are_those_of_the_map() {
         "tests",
         "cli",
         "lifecycle",
+        "rebaser",
         "creator",
         "exporter",
         "builder",

@@ -13,6 +13,7 @@ mod detection;
 mod determinism;
 mod documents;
 mod interruption;
+mod layouts;
 mod logs;
 mod phases;
 mod privileges;

@@ -201,6 +201,34 @@ impl Build {
         ["analyzer", "detector", "restorer", "builder", "exporter"].map(|phase| self.by_hand(phase))
     }
 
+    /// Returns a command for one phase or the creator, told everything by variables, which count at every API.
+    pub fn by_variables(&self, phase: &str, api: &str, args: &[&str]) -> Command {
+        let (launcher, mut all) = (self.path("launcher"), Vec::new());
+        if ["exporter", "creator"].contains(&phase) {
+            all.extend(["-launcher", launcher.to_str().expect("a path of ours")]);
+        }
+        all.extend(args);
+        let mut command = self.phase(phase, &all);
+        command.env("CNB_PLATFORM_API", api);
+        for (variable, name) in [
+            ("CNB_APP_DIR", "app"),
+            ("CNB_LAYERS_DIR", "layers"),
+            ("CNB_PLATFORM_DIR", "platform"),
+            ("CNB_BUILDPACKS_DIR", "buildpacks"),
+            ("CNB_BUILD_CONFIG_DIR", "build-config"),
+            ("CNB_ORDER_PATH", "order.toml"),
+            ("CNB_RUN_PATH", "run.toml"),
+            ("CNB_REPORT_PATH", "report/report.toml"),
+            ("CNB_LAYOUT_DIR", "layout"),
+        ] {
+            command.env(variable, self.path(name));
+        }
+        let ids = [("CNB_USER_ID", UID), ("CNB_GROUP_ID", GID)];
+        command.envs(ids.map(|(name, id)| (name, id.to_string())));
+        command.env("CNB_USE_LAYOUT", "true");
+        command
+    }
+
     /// Returns a command for one of the five phases, complete.
     pub fn by_hand(&self, phase: &str) -> Command {
         let (uid, gid) = (UID.to_string(), GID.to_string());
