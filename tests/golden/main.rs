@@ -42,7 +42,7 @@ fn golden() -> Vec<Trial> {
     };
     Case::folders(&cases)
         .into_iter()
-        .map(|folder| trial("golden", &folder, as_recorded))
+        .map(|folder| trial("golden", &folder, Path::new(ROOT), as_recorded))
         .collect()
 }
 
@@ -50,14 +50,16 @@ fn golden() -> Vec<Trial> {
 fn own() -> Vec<Trial> {
     Case::folders(&program::project().join("tests/cases"))
         .into_iter()
-        .map(|folder| trial("cases", &folder, as_expected))
+        .map(|folder| trial("cases", &folder, &Path::new(ROOT).join("own"), as_expected))
         .collect()
 }
 
-fn trial(kind: &str, folder: &Path, check: fn(&Case) -> Result<(), Failed>) -> Trial {
+type Check = fn(&Case) -> Result<(), Failed>;
+
+fn trial(kind: &str, folder: &Path, below: &Path, check: Check) -> Trial {
     let name = folder.file_name().expect("a folder has a name");
     let name = format!("{kind}::{}", name.display());
-    match Case::read(folder) {
+    match Case::read(folder, below) {
         Err(why) => Trial::test(name, move || Err(why.into())),
         Ok(case) if case.needs_registry() => absent(&name, "registries are not supported yet"),
         Ok(case) => {
@@ -88,7 +90,7 @@ fn as_recorded(case: &Case) -> Result<(), Failed> {
 }
 
 fn as_expected(case: &Case) -> Result<(), Failed> {
-    let expect = Expect::read(&case.folder, &format!("{ROOT}/{}", case.name))?;
+    let expect = Expect::read(case)?;
     end(&expect.differences(&run(case)))
 }
 

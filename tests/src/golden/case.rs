@@ -20,6 +20,9 @@ pub struct Case {
     /// Its folder.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// The folder that it runs in.
+    #[serde(skip)]
+    pub root: PathBuf,
     /// What it shows, in a line.
     pub description: String,
     /// Where the recorded behaviour is a bug or a limit of the reference.
@@ -237,13 +240,14 @@ impl TryFrom<Words> for LogLines {
 }
 
 impl Case {
-    /// Reads the case that lies in a folder.
-    pub fn read(folder: &Path) -> Result<Self, String> {
+    /// Reads the case that lies in a folder and runs in one of its name below another.
+    pub fn read(folder: &Path, below: &Path) -> Result<Self, String> {
         let path = folder.join("case.toml");
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
         let mut case: Self =
             toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         let name = folder.file_name().expect("a case's folder has a name");
+        case.root = below.join(name);
         case.name = name.to_string_lossy().into_owned();
         folder.clone_into(&mut case.folder);
         Ok(case)

@@ -1,21 +1,24 @@
 //! `expect.toml`: what a case of the project's own must come out as, written by hand from the rules.
 //!
 //! It says as much as the rule says and leaves the rest open: tables are compared by the keys that are given, lists as a
-//! whole, and `[..]` in a text stands for anything. `tests/cases/README.md` describes it for those who write cases.
+//! whole, `[..]` in a text stands for anything, and `<absent>` for a key that must not be there. For those who write
+//! cases, `tests/cases/README.md` describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use fs_err as fs;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::case::Case;
 use super::run::Outcome;
 use super::snapshot::json;
 use super::step::Exit;
 
 /// Stands for anything.
 const ANYTHING: &str = "[..]";
+/// Stands for a key that must not be there.
+const ABSENT: &str = "<absent>";
 
 /// The whole document.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,6 +61,8 @@ pub struct ExpectedImage {
     pub descriptor: Option<toml::Value>,
     /// The manifest, without config and layers.
     pub manifest: Option<toml::Value>,
+    /// Media type of the config.
+    pub config_media_type: Option<toml::Value>,
     /// The config.
     pub config: Option<toml::Value>,
     /// The layers.
@@ -71,11 +76,11 @@ pub struct ExpectedImage {
 }
 
 impl Expect {
-    /// Reads the expectations of a case; `{root}` is its folder.
-    pub fn read(folder: &Path, root: &str) -> Result<Self, String> {
-        let path = folder.join("expect.toml");
+    /// Reads the expectations of a case; `{root}` is the folder that it runs in.
+    pub fn read(case: &Case) -> Result<Self, String> {
+        let path = case.folder.join("expect.toml");
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        toml::from_str(&text.replace("{root}", root))
+        toml::from_str(&text.replace("{root}", &case.root.to_string_lossy()))
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -171,6 +176,11 @@ impl ExpectedImage {
             ("descriptor", &self.descriptor, &shown["descriptor"]),
             ("manifest", &self.manifest, &image["manifest"]),
             ("config", &self.config, &image["config"]),
+            (
+                "config media type",
+                &self.config_media_type,
+                &image["configMediaType"],
+            ),
             ("layers", &self.layers, &image["layers"]),
         ] {
             if let Some(expected) = expected {
@@ -238,6 +248,8 @@ fn subset(at: &str, expected: &Value, found: &Value, out: &mut Vec<String>) {
             for (key, value) in expected {
                 let at = format!("{at} / {key}");
                 match found.get(key) {
+                    None if value == ABSENT => {}
+                    Some(found) if value == ABSENT => out.push(format!("{at}: found {found}")),
                     Some(found) => subset(&at, value, found, out),
                     None => out.push(format!("{at}: missing, expected {value}")),
                 }

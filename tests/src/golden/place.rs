@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use super::case::Case;
 use super::fixture::Fixture;
-use super::grounds::{Grounds, ROOT};
+use super::grounds::Grounds;
 use super::step;
 use super::tree;
 
@@ -52,7 +52,7 @@ impl<'a> Place<'a> {
     pub fn prepare(case: &'a Case) -> Self {
         let mut place = Self {
             case,
-            root: Path::new(ROOT).join(&case.name),
+            root: case.root.clone(),
             fixed: HashSet::new(),
         };
         {

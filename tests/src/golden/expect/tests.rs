@@ -35,7 +35,7 @@ fn what_is_so_passes() {
         changed = ["layers/a.toml", "layers/old", "repo/app"]
         absent = ["layers/old"]
         step = [{ exit = 3, log = ["one", "th[..]"], not_log = ["four"] }]
-        file."layers/a.toml" = { type = "file", toml = { a = [1, 2], b.c = "x@sha256:[..]" } }
+        file."layers/a.toml" = { type = "file", toml = { a = [1, 2], b.c = "x@sha256:[..]", d = "<absent>" } }
         file."layers/kept".mode = "0600"
         [image."repo/app"]
         descriptor.size = 1
@@ -78,6 +78,10 @@ fn each_thing_that_is_not_so_is_found() {
         (
             "file.'layers/kept'.mode = '0644'",
             "layers/kept / mode: expected \"0644\", found \"0600\"",
+        ),
+        (
+            "file.'layers/kept'.mode = '<absent>'",
+            "layers/kept / mode: found \"0600\"",
         ),
         (
             "file.'layers/kept'.text = []",

@@ -1,0 +1,2 @@
+ARG base_image
+FROM $base_image

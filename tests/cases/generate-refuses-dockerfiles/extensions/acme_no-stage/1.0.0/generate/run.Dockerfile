@@ -1,0 +1,1 @@
+ARG base_image

@@ -1,0 +1,2 @@
+ARG other
+FROM ${base_image}

@@ -1,0 +1,2 @@
+FROM one
+FROM two

@@ -1,0 +1,3 @@
+ARG base_image
+ARG other
+FROM ${base_image}

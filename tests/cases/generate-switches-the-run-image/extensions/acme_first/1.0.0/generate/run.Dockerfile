@@ -1,0 +1,2 @@
+FROM other/run:1
+RUN true
