@@ -134,7 +134,7 @@ pub fn export(
     let run_image_record = platform::run_image::for_export(api, &run_toml, analyzed, &|| {
         files::metadata::read(&flags.layers_dir)
     })?;
-    refuse_extended_layers(api, flags)?;
+    refuse_extended_layers(api, flags, analyzed)?;
     let run_image = run_image.ok_or_else(|| {
         let path = run.path.display();
         failed(anyhow!(
@@ -253,15 +253,34 @@ fn has_extended_layers(extended_dir: &Path) -> bool {
     entries.is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Layers of image extensions would be lost, so nothing is exported (EXP-021).
-fn refuse_extended_layers(api: PlatformApi, flags: &Flags) -> Result<(), Failure> {
-    if !api.has_run_toml() || !has_extended_layers(&flags.extended_dir) {
+/// What image extensions ask for would be lost, so nothing is exported (EXP-021, EXP-022, IMX-053).
+fn refuse_extended_layers(
+    api: PlatformApi,
+    flags: &Flags,
+    analyzed: &Analyzed,
+) -> Result<(), Failure> {
+    let shall_be_extended = analyzed
+        .run_image
+        .as_ref()
+        .is_some_and(|image| image.extend);
+    let extended = flags.extended_dir.join("run");
+    if !api.has_run_toml() {
         return Ok(());
     }
-    Err(failed(anyhow!(
-        "this lifecycle cannot add layers of image extensions to an image yet; leave extensions out of the order, or empty {}",
-        flags.extended_dir.join("run").display()
-    )))
+    if has_extended_layers(&flags.extended_dir) {
+        return Err(failed(anyhow!(
+            "this lifecycle cannot add layers of image extensions to an image yet; leave extensions out of the order, or empty {}",
+            extended.display()
+        )));
+    }
+    if shall_be_extended {
+        return Err(failed(anyhow!(
+            "an image extension wants the run image extended, and there is no extended run image in {}: \
+             this lifecycle cannot extend images yet; leave that extension out of the order",
+            extended.display()
+        )));
+    }
+    Ok(())
 }
 
 fn launcher_record() -> LauncherRecord {

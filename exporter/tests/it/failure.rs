@@ -1,7 +1,7 @@
 //! What a failed export says, and what it leaves as it was.
 
 use fs_err as fs;
-use platform::ExitCode;
+use platform::{ExitCode, PlatformApi};
 
 use crate::kit::{Build, Snapshot, blob_of, metadata_of, snapshot};
 
@@ -139,6 +139,26 @@ fn what_is_not_there_yet_is_said() {
         let failure = build.export().unwrap_err();
         assert_eq!(failure.code, ExitCode::Export);
         assert!(format!("{:#}", failure.error).contains(expected));
+    }
+}
+
+/// From 0.12 on; before that the exporter knew nothing of extended run images.
+#[test]
+fn a_run_image_that_shall_be_extended_is_not_exported_as_it_is() {
+    for (api, refused) in [("0.11", false), ("0.12", true), ("0.15", true)] {
+        let mut build = Build::new();
+        build.api = PlatformApi::negotiate(Some(api)).unwrap();
+        build.analyzed.run_image.as_mut().unwrap().extend = true;
+        let Err(failure) = build.export() else {
+            assert!(!refused, "{api}");
+            continue;
+        };
+        assert!(refused, "{api}: {:#}", failure.error);
+        assert_eq!(failure.code, ExitCode::Export);
+        let text = format!("{:#}", failure.error);
+        let expected = "failed to export: an image extension wants the run image extended";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(!build.output().exists());
     }
 }
 
