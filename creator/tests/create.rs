@@ -198,6 +198,8 @@ fn a_group_with_extensions_is_refused_after_it_was_written() {
     );
     let failure = build.create("0.13", &[]).unwrap_err();
     assert_eq!(failure.code, ExitCode::Detect);
+    let expected = "failed to detect: detected order contains extensions which is not supported by the creator";
+    assert_eq!(format!("{:#}", failure.error), expected);
     assert!(build.read("layers/group.toml").contains("acme/ext"));
     assert!(build.path("layers/plan.toml").is_file());
     assert!(!build.path("layers/config/metadata.toml").exists());

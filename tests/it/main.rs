@@ -12,6 +12,7 @@ mod conformance;
 mod detection;
 mod determinism;
 mod documents;
+mod extensions;
 mod interruption;
 mod layouts;
 mod logs;

@@ -174,3 +174,31 @@ fn root_stale_blobs_do_not_pile_up() {
         "each image adds what the one before the last had: {counts:?}"
     );
 }
+
+/// No phase reads project.toml: what it says of files, variables and buildpacks is for who calls the phases.
+#[test]
+fn root_a_project_descriptor_is_a_file_like_any_other() {
+    if !requires_root() {
+        return;
+    }
+    let build = Build::new();
+    build.write(
+        "app/project.toml",
+        "[_]\nschema-version = \"9.9\"\n[io.buildpacks]\nexclude = [\"hello.txt\"]\n[[io.buildpacks.group]]\nid = \"other\"\n",
+    );
+    build.create().ok();
+    let written = image::read(&build.app_image());
+    let mut files = Vec::new();
+    for layer in written.manifest["layers"].as_array().unwrap() {
+        let blob = image::read_blob(&build.app_image(), layer);
+        let mut tar = tar::Archive::new(flate2::read::MultiGzDecoder::new(&blob[..]));
+        for entry in tar.entries().unwrap() {
+            files.push(entry.unwrap().path().unwrap().display().to_string());
+        }
+    }
+    for name in ["app/hello.txt", "app/project.toml"] {
+        assert!(files.iter().any(|file| file.ends_with(name)), "{files:?}");
+    }
+    let labels = written.config["config"]["Labels"].as_object().unwrap();
+    assert_eq!(labels["io.buildpacks.project.metadata"], "{}");
+}

@@ -383,12 +383,16 @@ fn check_trigger(keyword: &str) -> Result<(), String> {
     }
 }
 
-/// Returns the name that takes the fewest edits, fewer than three; of several the first.
+/// Returns the name that takes the fewest edits, fewer than three. Of several it is one that begins alike, then the first;
+/// in the reference it is chance.
 fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let distances = names.map(|name| (edits(word, name), name));
-    let near = distances.filter(|(distance, _)| (1..3).contains(distance));
-    near.min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let rank = |name: &str| {
+        let begins_otherwise = word.chars().next() != name.chars().next();
+        (edits(word, name), begins_otherwise)
+    };
+    let ranked = names.map(|name| (rank(name), name));
+    let near = ranked.filter(|((distance, _), _)| (1..3).contains(distance));
+    near.min_by_key(|(rank, _)| *rank).map(|(_, name)| name)
 }
 
 /// Returns how many letters must be added, left out or changed to make one word of the other.

@@ -54,6 +54,7 @@ fn what_is_wrong_is_said_in_the_reference_s_words() {
     let cases = [
         ("PEPPER x", "unknown instruction: PEPPER"),
         ("FORM a", "unknown instruction: FORM (did you mean FROM?)"),
+        ("RNU a", "unknown instruction: RNU (did you mean RUN?)"),
         ("cpoy a", "unknown instruction: cpoy (did you mean copy?)"),
         (
             "Labels a",
