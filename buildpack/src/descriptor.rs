@@ -477,10 +477,11 @@ mixins = 7
     #[test]
     fn extensions_have_targets_of_their_own_and_never_an_order() {
         let text = "api = '0.9'\n[extension]\nid = 'acme/java'\nclear-env = true\n[[order]]\n[[stacks]]\nid = 'io.buildpacks.stacks.bionic'\n";
-        let cases: [(&[&str], TargetSpec); 4] = [
+        let cases: [(&[&str], TargetSpec); 5] = [
             (&[], TargetSpec::default()),
             (&["build"], TargetSpec::default()),
             (&["generate"], linux()),
+            (&["detect"], linux()),
             (&["detect", "generate"], linux()),
         ];
         for (programs, target) in cases {
@@ -489,6 +490,50 @@ mixins = 7
             assert_eq!(read.targets, [target], "{programs:?}");
             assert!(read.extension && read.clear_env && !read.is_composite());
         }
+    }
+
+    /// IMX-002, IMX-003: the rest is as in a buildpack's file; targets that are declared stay as they are.
+    #[test]
+    fn an_extension_says_what_a_buildpack_says() {
+        let text = r#"
+api = "0.10"
+[extension]
+id = "acme/java"
+name = "Java"
+version = "1.0"
+homepage = "https://example.com"
+clear-env = true
+exec-env = ["test"]
+[[targets]]
+arch = "arm64"
+[[targets]]
+os = "freebsd"
+[[order]]
+[[order.group]]
+id = "a"
+version = "1"
+"#;
+        let (root, modules) = modules("extension.toml", text, &["detect", "generate"]);
+        let read = modules.extension("acme/java", "1.0").unwrap();
+        let target = |os: &str, arch: &str| TargetSpec {
+            os: os.to_owned(),
+            arch: arch.to_owned(),
+            ..TargetSpec::default()
+        };
+        let expected = Descriptor {
+            api: "0.10".to_owned(),
+            id: "acme/java".to_owned(),
+            name: "Java".to_owned(),
+            version: "1.0".to_owned(),
+            homepage: "https://example.com".to_owned(),
+            clear_env: true,
+            exec_env: vec!["test".to_owned()],
+            targets: vec![target("", "arm64"), target("freebsd", "")],
+            extension: true,
+            dir: root.path().join("acme_java/1.0"),
+            ..Descriptor::default()
+        };
+        assert_eq!(read, expected);
     }
 
     #[test]

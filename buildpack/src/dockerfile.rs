@@ -5,6 +5,7 @@
 
 mod instruction;
 mod lines;
+mod nearest;
 mod words;
 
 use std::path::Path;

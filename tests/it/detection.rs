@@ -59,7 +59,8 @@ fn kept_back(text: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// BPD-058, BPD-073, BPD-074: after a success the level decides, after a failure everything is shown.
+/// BPD-058, DET-023: after a success the level decides, after a failure everything is shown. BPD-073, BPD-074, DET-028,
+/// DET-029: what detection ends with.
 #[test]
 fn what_was_tried_is_shown_by_level_after_a_success_and_whole_after_a_failure() {
     let from_info: String = [
@@ -150,6 +151,56 @@ fn no_supported_buildpack_api_is_deprecated() {
         let ran = Ran::of(command.env("CNB_DEPRECATION_MODE", mode));
         let expected = "b0 1\nb1 1\nb2 1\nb3 1\nb4 1\nb5 1\n";
         assert_eq!((ran.code, ran.text.as_str()), (0, expected), "{mode}");
+    }
+}
+
+/// DET-007, DET-031: what is read before detection, and what is written behind it.
+#[test]
+fn files_that_cannot_be_read_or_written_end_with_1() {
+    let table = [
+        (
+            "layers/analyzed.toml",
+            "= 1",
+            "failed to initialize detector: failed to read analyzed file: toml: line 1",
+        ),
+        (
+            "system.toml",
+            "system = 1",
+            "failed to initialize detector: reading system: failed to read system file: toml: line 1",
+        ),
+        (
+            "order.toml",
+            "order = 1",
+            "failed to initialize detector: reading order: failed to read order file: toml: line 1",
+        ),
+        (
+            "buildpacks/a/1/buildpack.toml",
+            "",
+            "failed to initialize detector: open ROOT/buildpacks/a/1/buildpack.toml: no such file or directory",
+        ),
+        (
+            "layers/group.toml/x",
+            "x",
+            "failed to write group file: open ROOT/layers/group.toml: is a directory",
+        ),
+        (
+            "layers/plan.toml/x",
+            "x",
+            "failed to write plan file: open ROOT/layers/plan.toml: is a directory",
+        ),
+    ];
+    for (file, text, expected) in table {
+        let mut detection = detection("exit 0");
+        detection.api = "0.15";
+        let system = detection.path("system.toml").display().to_string();
+        match text {
+            "" => fs::remove_file(detection.path(file)).unwrap(),
+            text => detection.write(file, text),
+        }
+        let ran = detection.run(&["-system", &system]);
+        let last = ran.text.lines().last().unwrap_or_default();
+        assert_eq!(ran.code, 1, "{file}: {}", ran.text);
+        assert!(last.starts_with(&format!("ERROR: {expected}")), "{last}");
     }
 }
 

@@ -718,6 +718,74 @@ fn root_a_build_goes_over_to_the_run_image_that_an_extension_names() {
     }
 }
 
+/// IMX-035: where extensions take part and nothing is known of the run image.
+#[test]
+fn root_the_restorer_looks_an_unknown_run_image_up() {
+    if !requires_root() {
+        return;
+    }
+    const GROUP: &str = "[[group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\napi = \"0.10\"\n";
+    const EXTENSION: &str = "[[group-extensions]]\nid = \"ext\"\nversion = \"1\"\napi = \"0.10\"\n";
+    // API, in the group, target that is known; then whether reference and target are looked up.
+    let table = [
+        ("0.9", EXTENSION, "", false, false),
+        ("0.10", EXTENSION, "", true, false),
+        ("0.11", EXTENSION, "", true, false),
+        ("0.12", EXTENSION, "", true, true),
+        ("0.15", EXTENSION, "", true, true),
+        (
+            "0.15",
+            EXTENSION,
+            "[run-image.target]\narch = \"amd64\"\n",
+            true,
+            true,
+        ),
+        (
+            "0.15",
+            EXTENSION,
+            "[run-image.target]\nos = \"plan9\"\n",
+            false,
+            false,
+        ),
+        ("0.15", "", "", false, false),
+    ];
+    for (api, extension, target, reference_found, target_found) in table {
+        let mut build = Build::new();
+        build.api = api;
+        build.write("layers/group.toml", &format!("{GROUP}{extension}"));
+        let analyzed = format!("[run-image]\nreference = \"run\"\nimage = \"run\"\n{target}");
+        build.write("layers/analyzed.toml", &analyzed);
+        let mut restorer = build.phase("restorer", &[]);
+        restorer
+            .arg("-layers")
+            .arg(build.path("layers"))
+            .args(["-uid", "0", "-gid", "0"])
+            .env("CNB_USE_LAYOUT", "true")
+            .env("CNB_LAYOUT_DIR", build.path("layout"))
+            .env("CNB_RUN_PATH", build.path("run.toml"));
+        Ran::of(&mut restorer).ok();
+        let text = fs::read_to_string(build.path("layers/analyzed.toml")).unwrap();
+        let written: toml::Table = text.parse().unwrap();
+        let run_image = &written["run-image"];
+        let path = build.run_image();
+        let found = format!("{}@{}", path.display(), image::read(&path).digest());
+        let expected = if reference_found {
+            found.as_str()
+        } else {
+            "run"
+        };
+        assert_eq!(
+            run_image["reference"].as_str(),
+            Some(expected),
+            "{api} {text}"
+        );
+        assert_eq!(run_image["image"].as_str(), Some("run"), "{api} {text}");
+        let distro = run_image.get("target").and_then(|it| it.get("distro"));
+        let name = distro.and_then(|distro| distro["name"].as_str());
+        assert_eq!(name, target_found.then_some("debian"), "{api} {text}");
+    }
+}
+
 #[test]
 fn there_is_no_extender_yet_and_it_says_so() {
     let extensions = Extensions::new("0.13");

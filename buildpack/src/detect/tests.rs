@@ -369,7 +369,9 @@ fn an_extension_without_a_program_brings_its_plan_along() {
     fs_err::write(&plan, "[[provides]]\nname = 'a'\n").unwrap();
     assert_eq!(bench.detect("0.10").plan.sections.provides[0].name, "a");
     fs_err::write(&plan, "[[requires]]\nname = 'a'\n").unwrap();
-    assert_eq!(bench.detect("0.10").code, -1);
+    let run = bench.detect("0.10");
+    let error = "extension acme/java outputs \"requires\" which is not allowed";
+    assert_eq!((run.code, run.error.as_deref()), (-1, Some(error)));
     fs_err::write(&plan, "= 1").unwrap();
     assert_eq!(bench.detect("0.10").code, -1);
 }

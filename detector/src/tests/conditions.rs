@@ -245,3 +245,34 @@ fn system_buildpacks_stand_around_every_group() {
         "system buildpacks are required"
     );
 }
+
+/// DET-010: said where some are missing from a group.
+#[test]
+fn system_buildpacks_are_counted_in_the_log() {
+    let (before, behind) = ("Prepending", "Appending");
+    let table: &[(&str, &str, &[(&str, usize)])] = &[
+        ("0.15", "a", &[(before, 2), (behind, 1)]),
+        ("0.15", "a pre@2 post@2", &[(before, 1)]),
+        ("0.15", "pre more post", &[]),
+        ("0.14", "a", &[]),
+    ];
+    for (api, group, lines) in table {
+        let mut bench = Bench::new();
+        bench.api = api;
+        bench.passing(&["a", "pre@1", "pre@2", "more", "post@1", "post@2"]);
+        bench.system = System {
+            pre: vec![element("pre"), element("more")],
+            post: vec![element("post")],
+        };
+        bench.order(&[group]);
+        let (_, log) = log_of(|| bench.detect());
+        let expected = lines
+            .iter()
+            .map(|(what, count)| format!("DEBUG {what} {count} system buildpack(s) to group\n"));
+        let said = log
+            .lines()
+            .filter(|line| line.contains("system buildpack(s)"))
+            .map(|line| format!("{line}\n"));
+        assert!(said.eq(expected), "{api} {group}: {log}");
+    }
+}
