@@ -690,21 +690,24 @@ fn root_a_build_goes_over_to_the_run_image_that_an_extension_names() {
             command.env("CNB_RUN_PATH", build.path("run.toml"));
             Ran::of(&mut command).ok()
         };
-        let analyzed = || -> toml::Table {
+        let found = || -> toml::Table {
             let text = fs::read_to_string(build.path("layers/analyzed.toml")).unwrap();
             text.parse().unwrap()
         };
         run(analyzer);
         run(detector);
         assert!(build.path("layers/generated").join(file).exists(), "{api}");
-        assert_eq!(analyzed()["run-image"]["reference"].as_str(), Some("other"));
-        assert!(analyzed()["run-image"].get("target").is_none());
+        assert_eq!(found()["run-image"]["reference"].as_str(), Some("other"));
+        assert!(found()["run-image"].get("target").is_none());
         run(restorer);
         let reference = format!("{}@{}", other.display(), image::read(&other).digest());
-        let found = &analyzed()["run-image"];
-        assert_eq!(found["reference"].as_str(), Some(reference.as_str()));
-        assert_eq!(found["image"].as_str(), Some("other"));
-        assert_eq!(found["target"]["distro"]["name"].as_str(), Some("debian"));
+        let run_image = &found()["run-image"];
+        assert_eq!(run_image["reference"].as_str(), Some(reference.as_str()));
+        assert_eq!(run_image["image"].as_str(), Some("other"));
+        assert_eq!(
+            run_image["target"]["distro"]["name"].as_str(),
+            Some("debian")
+        );
         run(builder);
         run(exporter);
         let app = image::read(&build.app_image());
@@ -713,10 +716,14 @@ fn root_a_build_goes_over_to_the_run_image_that_an_extension_names() {
         // run.toml knows another one only.
         assert_eq!(metadata["runImage"]["image"], "other");
         assert!(metadata["runImage"].get("mirrors").is_none());
-        let built = app.label("io.buildpacks.build.metadata");
-        assert_eq!(built["extensions"][0]["id"], "ext");
+        let record = app.label("io.buildpacks.build.metadata");
+        assert_eq!(record["extensions"][0]["id"], "ext");
     }
 }
+
+/// A buildpack in group.toml, and an extension.
+const GROUP: &str = "[[group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\napi = \"0.10\"\n";
+const EXTENSION: &str = "[[group-extensions]]\nid = \"ext\"\nversion = \"1\"\napi = \"0.10\"\n";
 
 /// IMX-035: where extensions take part and nothing is known of the run image.
 #[test]
@@ -724,8 +731,6 @@ fn root_the_restorer_looks_an_unknown_run_image_up() {
     if !requires_root() {
         return;
     }
-    const GROUP: &str = "[[group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\napi = \"0.10\"\n";
-    const EXTENSION: &str = "[[group-extensions]]\nid = \"ext\"\nversion = \"1\"\napi = \"0.10\"\n";
     // API, in the group, target that is known; then whether reference and target are looked up.
     let table = [
         ("0.9", EXTENSION, "", false, false),

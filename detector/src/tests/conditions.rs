@@ -249,10 +249,9 @@ fn system_buildpacks_stand_around_every_group() {
 /// DET-010: said where some are missing from a group.
 #[test]
 fn system_buildpacks_are_counted_in_the_log() {
-    let (before, behind) = ("Prepending", "Appending");
-    let table: &[(&str, &str, &[(&str, usize)])] = &[
-        ("0.15", "a", &[(before, 2), (behind, 1)]),
-        ("0.15", "a pre@2 post@2", &[(before, 1)]),
+    let table: &[(&str, &str, &[&str])] = &[
+        ("0.15", "a", &["Prepending 2", "Appending 1"]),
+        ("0.15", "a pre@2 post@2", &["Prepending 1"]),
         ("0.15", "pre more post", &[]),
         ("0.14", "a", &[]),
     ];
@@ -268,7 +267,7 @@ fn system_buildpacks_are_counted_in_the_log() {
         let (_, log) = log_of(|| bench.detect());
         let expected = lines
             .iter()
-            .map(|(what, count)| format!("DEBUG {what} {count} system buildpack(s) to group\n"));
+            .map(|what| format!("DEBUG {what} system buildpack(s) to group\n"));
         let said = log
             .lines()
             .filter(|line| line.contains("system buildpack(s)"))
