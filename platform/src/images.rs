@@ -58,3 +58,61 @@ pub fn find_among(
         image,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use layout::digest::sha256;
+
+    use super::*;
+
+    /// Writes a blob, and returns its descriptor but for the braces.
+    fn blob(dir: &Path, text: &str) -> String {
+        let digest = sha256(text.as_bytes()).to_string();
+        let path = dir.join("blobs").join(digest.replace(':', "/"));
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+        format!(r#""size":{},"digest":"{digest}""#, text.len())
+    }
+
+    /// COM-072, in a layout: path and digest of the manifest. What is not there has no reference.
+    #[test]
+    fn a_reference_is_path_and_digest() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("index.docker.io/library/app/latest");
+        let config = blob(
+            &dir,
+            r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#,
+        );
+        let types = "application/vnd.oci.image";
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"{types}.config.v1+json",{config}}},"layers":[]}}"#
+        );
+        let manifest_blob = blob(&dir, &manifest);
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{types}.manifest.v1+json",{manifest_blob}}}]}}"#
+        );
+        fs_err::write(dir.join("index.json"), index).unwrap();
+        fs_err::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+
+        let source = ImageSource {
+            layout_dir: Some(root.path().to_owned()),
+            ..ImageSource::default()
+        };
+        let expected = format!("{}@{}", dir.display(), sha256(manifest.as_bytes()));
+        for name in ["app", "docker.io/library/app:latest", dir.to_str().unwrap()] {
+            assert_eq!(find(&source, name).unwrap().reference(), expected, "{name}");
+        }
+        let absent = find(&source, "app:2").unwrap();
+        assert_eq!(
+            (absent.reference().as_str(), absent.image.is_none()),
+            ("", true)
+        );
+        let error = find(&ImageSource::default(), "app").unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot look up app: "),
+            "{error}"
+        );
+    }
+}

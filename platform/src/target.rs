@@ -121,6 +121,15 @@ mod tests {
         let labelled = of_image(&config);
         assert_eq!(labelled.distro, Some(distro("", "24.04")));
         assert_eq!(labelled.id, "acme.base");
+        let labels = &mut config.config.labels;
+        labels.remove(DISTRO_VERSION);
+        labels.insert(DISTRO_NAME.to_owned(), "ubuntu".to_owned());
+        assert_eq!(of_image(&config).distro, Some(distro("ubuntu", "")));
+        // COM-080: the stack of an image says nothing of its distribution.
+        let stack = ("io.buildpacks.stack.id", "io.buildpacks.stacks.bionic");
+        config.config.labels = [(stack.0.to_owned(), stack.1.to_owned())].into();
+        let with_stack = of_image(&config);
+        assert_eq!((with_stack.id.as_str(), with_stack.distro), ("", None));
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn assert_timed(log: &str, name: &str) {
 }
 
 /// Returns a command for the rebaser, from variables alone.
-fn rebaser(build: &Build) -> std::process::Command {
+pub(crate) fn rebaser(build: &Build) -> std::process::Command {
     let mut command = build.phase("rebaser", &["app"]);
     command
         .env("CNB_USE_LAYOUT", "true")

@@ -10,6 +10,8 @@ use fs_err as fs;
 use tests::build::{Build, GID, UID};
 use tests::program::{Ran, ours_in, requires, requires_root};
 
+use crate::logs::rebaser;
+
 /// Volumes that a phase may be given, all of root's.
 const VOLUMES: [&str; 5] = ["layers", "cache", "launch-cache", "app", "platform"];
 
@@ -52,6 +54,7 @@ fn root_volumes_are_handed_over() {
         ("restorer", &["layers", "cache"]),
         ("exporter", &["cache", "launch-cache"]),
         ("creator", &["layers", "cache", "launch-cache"]),
+        ("rebaser", &[]),
     ] {
         let build = Build::new();
         if phase == "exporter" {
@@ -64,11 +67,13 @@ fn root_volumes_are_handed_over() {
         take_back(&build);
         let mut command = match phase {
             "creator" => build.creator(),
+            "rebaser" => rebaser(&build),
             _ => build.by_hand(phase),
         };
         // The restorer has no flag for it, but it has the variable's name in common with the others.
         command.env("CNB_LAUNCH_CACHE_DIR", build.path("launch-cache"));
         command.env("CNB_CACHE_DIR", build.path("cache"));
+        command.env("CNB_LAYERS_DIR", build.path("layers"));
         if phase == "creator" {
             command.arg("app");
         }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 use serde::Serialize;
@@ -119,8 +120,21 @@ fn files_are_truncated_and_get_their_folders() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b/c.toml");
     to_file(&path, &BTreeMap::from([("key", "a long value")])).unwrap();
+    let other_name = dir.path().join("other-name");
+    fs_err::hard_link(&path, &other_name).unwrap();
     to_file(&path, &BTreeMap::from([("k", 1)])).unwrap();
-    assert_eq!(fs_err::read_to_string(&path).unwrap(), "k = 1\n");
+    for name in [&path, &other_name] {
+        assert_eq!(fs_err::read_to_string(name).unwrap(), "k = 1\n");
+    }
+    // Modes are 0777 and 0666 less the umask, as plain folders and files have them.
+    let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode();
+    fs_err::create_dir(dir.path().join("folder")).unwrap();
+    fs_err::write(dir.path().join("folder/file"), "").unwrap();
+    assert_eq!(mode(&path), mode(&dir.path().join("folder/file")));
+    for folder in ["a", "a/b"] {
+        let found = mode(&dir.path().join(folder));
+        assert_eq!(found, mode(&dir.path().join("folder")), "{folder}");
+    }
     let error = to_file(&path.join("d.toml"), &BTreeMap::from([("k", 1)])).unwrap_err();
     assert_eq!(
         error.to_string(),

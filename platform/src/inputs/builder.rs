@@ -118,7 +118,8 @@ mod tests {
         );
     }
 
-    /// Flag, field, what it takes, APIs, variable, default.
+    /// Flag, field, what it takes, APIs, variable, default
+    /// (BLD-002, COM-015, COM-024, COM-086).
     const TABLE: &str = r#"
         app           app_dir           Dir   all    CNB_APP_DIR           "/workspace"
         layers        layers_dir        Dir   all    CNB_LAYERS_DIR        "/layers"

@@ -150,7 +150,8 @@ mod tests {
         );
     }
 
-    /// Flag, field, what it takes, APIs, variable, default.
+    /// Flag, field, what it takes, APIs, variable, default
+    /// (DET-002, DET-003, DET-004, DET-005, DET-006, COM-020, COM-021, COM-022, COM-024).
     const TABLE: &str = r#"
         app           app_dir           Dir   all    CNB_APP_DIR           "/workspace"
         layers        layers_dir        Dir   all    CNB_LAYERS_DIR        "/layers"

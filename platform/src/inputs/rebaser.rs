@@ -155,7 +155,8 @@ mod tests {
         Base, COMMON, USER, call, check_flags, check_layout, check_table, ending,
     };
 
-    /// Flag, field, what it takes, APIs, variable, default.
+    /// Flag, field, what it takes, APIs, variable, default
+    /// (REB-002, COM-016, COM-017).
     const TABLE: &str = r#"
         report             report_path          Path       all    CNB_REPORT_PATH          "/layers/report.toml"
         previous-image     previous_image       TextIfAny  0.11-  CNB_PREVIOUS_IMAGE       None

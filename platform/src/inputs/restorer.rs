@@ -149,7 +149,8 @@ mod tests {
         );
     }
 
-    /// Flag, field, what it takes, APIs, variable, default.
+    /// Flag, field, what it takes, APIs, variable, default
+    /// (RES-002, RES-003, RES-004, RES-005, RES-006, COM-016, COM-019, COM-023).
     const TABLE: &str = r#"
         layers             layers_dir           Dir        all    CNB_LAYERS_DIR           "/layers"
         analyzed           analyzed_path        Path       all    CNB_ANALYZED_PATH        "/layers/analyzed.toml"

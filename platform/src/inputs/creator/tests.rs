@@ -20,7 +20,8 @@ fn flags_follow_the_api() {
     );
 }
 
-/// Flag, field, what it takes, APIs, variable, default.
+/// Flag, field, what it takes, APIs, variable, default
+/// (CRE-002, CRE-003, COM-016, COM-017, COM-020, COM-023).
 const TABLE: &str = r#"
     app                app_dir                Dir        all    CNB_APP_DIR                "/workspace"
     layers             layers_dir             Dir        all    CNB_LAYERS_DIR             "/layers"

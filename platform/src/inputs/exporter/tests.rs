@@ -19,7 +19,8 @@ fn flags_follow_the_api() {
     );
 }
 
-/// Flag, field, what it takes, APIs, variable, default.
+/// Flag, field, what it takes, APIs, variable, default
+/// (EXP-002, COM-018, COM-020, COM-021, COM-024).
 const TABLE: &str = r#"
     app                app_dir                Dir        all    CNB_APP_DIR                "/workspace"
     layers             layers_dir             Dir        all    CNB_LAYERS_DIR             "/layers"
