@@ -18,7 +18,7 @@ impl App {
     pub(crate) fn find(api: PlatformApi, flags: &Flags) -> anyhow::Result<Self> {
         let name = flags.previous_image.as_ref().unwrap_or(&flags.output_image);
         let access = "failed to access image to rebase";
-        let found = images::find(&flags.images, name).context(access)?;
+        let found = images::find(&flags.images, name).context(access)?.hold();
         let image = found
             .image
             .with_context(|| format!("{access}: there is no image in {}", found.name))?;

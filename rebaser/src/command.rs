@@ -21,16 +21,22 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let Some(flags) = rebaser::parse(invocation)? else {
         return Ok(());
     };
-    debug!("Ensuring privileges...");
-    privileges::become_user(flags.user.uid, flags.user.gid)?;
-    debug!("Executing command...");
     let layout_dir = layout_dir(&flags)?;
+    // With the rights that the platform gave: a layout need not be readable to the user that the phase becomes.
     let app = App::find(invocation.api, &flags).map_err(set_app_image)?;
+    let run_image = find_run_image(&flags, &app);
     let output = |name: &String| Output::named(name, layout_dir).map_err(set_app_image);
     let additional = flags.additional_names.iter().map(output);
     let additional = additional.collect::<Result<Vec<_>, Failure>>()?;
-
-    let (found, image) = find_run_image(&flags, &app).map_err(access_run_image)?;
+    let output = output(&flags.output_image)?;
+    debug!("Ensuring privileges...");
+    let user = flags.user;
+    for output in std::iter::once(&output).chain(&additional) {
+        privileges::own_layout(user.uid, user.gid, output.layout.path());
+    }
+    privileges::become_user(user.uid, user.gid)?;
+    debug!("Executing command...");
+    let (found, image) = run_image.map_err(access_run_image)?;
     let outputs = crate::run(Inputs {
         api: invocation.api,
         app: &app.image,
@@ -41,7 +47,7 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
             image: &image,
         },
         force: flags.force,
-        output: &output(&flags.output_image)?,
+        output: &output,
         additional: &additional,
     })?;
     files::report::write(&flags.report_path, &outputs.report)
@@ -58,10 +64,10 @@ fn layout_dir(flags: &Flags) -> Result<&Path, Failure> {
     })
 }
 
-/// Opens the new run image; where there are several, the one for what the app was built for.
+/// Opens the new run image and its layers; where there are several, the one for what the app was built for.
 fn find_run_image(flags: &Flags, app: &App) -> anyhow::Result<(NamedImage, Image)> {
     let selector = selector(app.image.config());
-    let found = images::find_among(&flags.images, &app.run_image, &selector)?;
+    let found = images::find_among(&flags.images, &app.run_image, &selector)?.hold();
     let image = found.image.clone();
     let image = image.with_context(|| format!("there is no image in {}", found.name))?;
     if image.diff_ids().is_empty() {

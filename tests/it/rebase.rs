@@ -145,6 +145,38 @@ fn root_a_sparse_run_image_is_said() {
     assert!(text.contains("The image is sparse: 1 layer(s)"), "{text}");
 }
 
+/// As an export: images are read with the platform's rights, and what is written is the user's.
+#[test]
+fn root_layouts_of_others_can_be_read_and_written() {
+    if !requires_root() {
+        return;
+    }
+    let build = outdated();
+    let others = build.path("layout");
+    let owned = |ids: &str, modes: &str| {
+        Ran::of(Command::new("chown").args(["-R", ids]).arg(&others)).ok();
+        Ran::of(Command::new("chmod").args(["-R", modes]).arg(&others)).ok();
+    };
+    owned("0:0", "u=rwX,go=");
+    Ran::of(Command::new("chmod").arg("755").args([
+        others.clone(),
+        others.join("index.docker.io"),
+        others.join("index.docker.io/library"),
+        others.join("index.docker.io/library/app"),
+    ]))
+    .ok();
+    Ran::of(build.rebaser().args(["-previous-image=app", "acme/two"])).ok();
+    Ran::of(build.rebaser().arg("app")).ok();
+    for place in ["library/app/latest", "acme/two/latest"] {
+        let dir = build.path("layout/index.docker.io").join(place);
+        let rebased = image::read(&dir);
+        for layer in layers(&rebased) {
+            image::read_blob(&dir, &layer);
+        }
+        assert_eq!(fs::metadata(dir.join("index.json")).unwrap().uid(), UID);
+    }
+}
+
 /// The multi-call program rebases by both names.
 #[test]
 fn root_lifecycle_rebases() {
