@@ -35,10 +35,11 @@ fn a_test_that_proves_many_rules_has_a_row_for_each() {
     for (test, rules) in Ledger::of_project().crowded() {
         let (package, name) = test.split_once(": ").expect("tests have a package");
         let name = name.rsplit("::").next().expect("rsplit gives one part");
-        let places: Vec<_> = sources_of(package)
+        let mut places: Vec<_> = sources_of(package)
             .into_iter()
             .filter(|text| text.contains(&format!("fn {name}(")))
             .collect();
+        places.extend(tables_of(&places));
         let missing: Vec<_> = rules
             .iter()
             .filter(|id| !places.iter().any(|text| text.contains(**id)))
@@ -61,6 +62,19 @@ fn sources_of(package: &str) -> Vec<String> {
     listed
         .lines()
         .map(|file| fs::read_to_string(project().join(package).join(file)).unwrap())
+        .collect()
+}
+
+/// Returns the tables that these sources include, for rules that several programs obey.
+fn tables_of(sources: &[String]) -> Vec<String> {
+    let tables = fs::read_dir(project().join("tests/tables")).unwrap();
+    let paths = tables.map(|entry| entry.unwrap().path());
+    let included = paths.filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        sources.iter().any(|text| text.contains(name))
+    });
+    included
+        .map(|path| fs::read_to_string(path).unwrap())
         .collect()
 }
 

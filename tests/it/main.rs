@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong ends the test")]
 
+mod analyze;
 mod author_build;
 mod bad_input;
 mod build;
@@ -20,6 +21,7 @@ mod phases;
 mod privileges;
 mod rebase;
 mod rebuild;
+mod restore;
 mod samples;
 mod shapes;
 mod umask;
