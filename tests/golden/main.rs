@@ -116,10 +116,13 @@ static STRICT: Mutex<Count> = Mutex::new(Count::new());
 #[expect(clippy::print_stdout, reason = "the numbers belong to the test run")]
 fn strict_differences_are_justified(conclusion: &Conclusion) -> bool {
     let count = STRICT.lock().expect("nobody counts and panics");
+    if *count == Count::new() {
+        return true;
+    }
     println!("{count}");
     let decisions = program::project().join("docs/decisions.md");
     let justified = Count::documented(&fs::read_to_string(decisions).expect("it is there"));
-    let all_ran = conclusion.num_filtered_out == 0 && *count != Count::new();
+    let all_ran = conclusion.num_filtered_out == 0;
     if all_ran && !conclusion.has_failed() && *count != justified {
         println!("but docs/decisions.md justifies these {justified}");
         return false;

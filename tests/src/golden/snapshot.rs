@@ -200,3 +200,6 @@ fn is_printable(text: &str) -> bool {
     text.chars()
         .all(|char| !char.is_control() || matches!(char, '\n' | '\t'))
 }
+
+#[cfg(test)]
+mod tests;

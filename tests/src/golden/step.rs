@@ -137,3 +137,27 @@ fn wait(mut command: Command, limit: Duration) -> (Exit, String) {
         Err(_) => (Exit::Timeout, String::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_outputs_are_one_log_and_the_end_is_told() {
+        for (script, exit, log) in [
+            (
+                "echo out; echo err >&2; exit 3",
+                Exit::Code(3),
+                "out\nerr\n",
+            ),
+            ("kill -9 $$", Exit::Code(-9), ""),
+            ("sleep 60 & sleep 60", Exit::Timeout, ""),
+        ] {
+            let mut command = Command::new("bash");
+            command.args(["-c", script]).process_group(0);
+            let limit = if exit == Exit::Timeout { 300 } else { 20_000 };
+            let ended = wait(command, Duration::from_millis(limit));
+            assert_eq!(ended, (exit, log.to_owned()), "{script}");
+        }
+    }
+}
