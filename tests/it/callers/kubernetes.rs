@@ -1,10 +1,13 @@
 //! kpack, Tekton and Shipwright: their lines, with layouts in place of their registries.
 
+use std::process::Command;
+
 use fs_err as fs;
 use serde_json::json;
 use tests::build::BUILD_HELLO;
 use tests::container::{Site, USER};
 use tests::image;
+use tests::program::{Ran, requires};
 
 use super::{LAYOUT, RUN, can_run, grep_the_digest, pod, pod_site, whole};
 
@@ -168,4 +171,33 @@ fn foreign_kpack_lines_are_understood() {
              -process-type=web -report=/var/report/report.toml sample:latest sample:b1 sample:b2",
         );
     }
+}
+
+/// What a task does with the labels of an image.
+const READ_LABELS: &str = r#"set -euo pipefail
+skopeo inspect --config "oci:$0:latest" >"$0.json"
+label() { jq -r --arg key "$1" ".config.Labels[\$key] | fromjson | $2" "$3"; }
+label io.buildpacks.build.metadata '.buildpacks[].id' "$0.json"
+label io.buildpacks.build.metadata '.processes[] | "\(.type) \(.command[0]) \(.direct) \(.buildpackID)"' "$0.json"
+label io.buildpacks.build.metadata '.launcher.version | split("+")[0]' "$0.json"
+label io.buildpacks.lifecycle.metadata '.buildpacks[0].layers.greeting | "\(.launch) \(.cache) \(.data.number)"' "$0.json"
+label io.buildpacks.lifecycle.metadata '.runImage.image' "$0.json"
+"#;
+
+#[test]
+fn foreign_labels_are_read_with_skopeo_and_jq() {
+    if !(can_run() && requires(&["skopeo", "jq"])) {
+        return;
+    }
+    let site = pod_site(BUILD_HELLO);
+    let line = format!(
+        "/cnb/lifecycle/creator -app=/workspace -cache-dir=/cache -report=/var/report/report.toml -run-image={RUN} sample"
+    );
+    pod(&site, "0.13").env(LAYOUT).line(&line).ok();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", READ_LABELS]).arg(site.path("output"));
+    assert_eq!(
+        Ran::of(&mut bash).ok(),
+        format!("acme/hello\nweb /bin/sh true acme/hello\n0.21.17\ntrue true 3\n{RUN}\n")
+    );
 }
