@@ -67,6 +67,25 @@ fn state(dir: &Path) -> Vec<(PathBuf, u32, u32, i64, Vec<u8>)> {
     with_metadata.collect()
 }
 
+/// What a phase says that would have to reach a registry or a daemon, for which it is too early.
+const REFUSALS: [&str; 4] = [
+    "cannot look up",
+    "cannot reach registries",
+    "cannot export to a registry",
+    "cannot export to a daemon",
+];
+
+/// Fails unless the phase understood its flags, and only then said that it cannot go on.
+#[track_caller]
+fn assert_refused(ran: &Ran, line: &str) {
+    let is_refusal = REFUSALS.iter().any(|text| ran.text.contains(text));
+    // 2 and 3 mean the flags.
+    assert!(
+        is_refusal && ![0, 2, 3].contains(&ran.code),
+        "{line}: {ran:?}"
+    );
+}
+
 /// A container of a pod: not root, no capabilities, a root file system that cannot be written.
 fn pod<'a>(site: &'a Site, api: &str) -> Container<'a> {
     site.container(From::Builder)

@@ -10,7 +10,9 @@ use tests::container::{Container, DOCKER, From, Site, USER};
 use tests::image;
 use tests::program::{Ran, requires_root};
 
-use super::{APP_PLACE, RUN, RUN_PLACE, SOMEBODY, can_run, fresh_volumes, site, state, whole};
+use super::{
+    APP_PLACE, RUN, RUN_PLACE, SOMEBODY, assert_refused, can_run, fresh_volumes, site, state, whole,
+};
 
 /// What pack prepares for an `oci:` target beside the builder.
 fn pack_site() -> Site {
@@ -217,6 +219,67 @@ fn foreign_pack_builds_in_a_container_for_each_phase() {
         site.start(&site.path("output"), "latest", &[]).ok(),
         "hello\n"
     );
+}
+
+/// The lines for other targets, with every option.
+#[test]
+fn foreign_pack_lines_for_daemons_and_registries_are_understood() {
+    if !can_run() {
+        return;
+    }
+    let site = pack_site();
+    let analyzed = format!(
+        "[run-image]\nreference = \"{RUN}@{}\"\n",
+        image::digest(b"run")
+    );
+    let analyzed = || site.file("layers/analyzed.toml", &analyzed, USER, 0o644);
+    let run = format!("[[images]]\nimage = \"{RUN}\"\n");
+    site.file("layers/run.toml", &run, 0, 0o755);
+    let ids = [
+        format!("CNB_USER_ID={USER}"),
+        format!("CNB_GROUP_ID={USER}"),
+    ];
+    let ran = |line: &str| {
+        pack(&site, From::Builder)
+            .bind("cache", "/cache", "rw")
+            .env(&["CNB_REGISTRY_AUTH={}", &ids[0], &ids[1]])
+            .line(line)
+    };
+    let options = format!(
+        "-tag sample:two -skip-restore -gid 1000 -uid {USER} -insecure-registry registry.example:5000 \
+         -previous-image before -process-type web"
+    );
+    for line in [
+        format!(
+            "creator -daemon -launch-cache /launch-cache -app /workspace -cache-dir /cache -run-image {RUN} {options} sample"
+        ),
+        format!("creator -app /workspace -cache-dir /cache -run-image {RUN} sample"),
+        format!(
+            "creator -log-level debug -app /workspace -run-image {RUN} {options} -cache-image cache:latest sample"
+        ),
+        format!(
+            "analyzer -daemon -run /layers/run.toml -run-image {RUN} -launch-cache /launch-cache sample"
+        ),
+        format!("analyzer -run /layers/run.toml -run-image {RUN} sample"),
+    ] {
+        let line = format!("/cnb/lifecycle/{line}");
+        assert_refused(&ran(&line), &line);
+    }
+    let as_user = |line: &str| {
+        let container = pack(&site, From::Builder).user(USER, DOCKER);
+        container.line(line).ok()
+    };
+    as_user("/cnb/lifecycle/detector -app /workspace");
+    ran("/cnb/lifecycle/restorer -cache-dir /cache -daemon").ok();
+    as_user("/cnb/lifecycle/builder -app /workspace");
+    for line in [
+        "exporter -daemon -launch-cache /launch-cache -app /workspace -cache-dir /cache -run /layers/run.toml sample",
+        "exporter -app /workspace -cache-dir /cache -run /layers/run.toml -process-type web sample sample:two",
+    ] {
+        analyzed();
+        let line = format!("/cnb/lifecycle/{line}");
+        assert_refused(&ran(&line), &line);
+    }
 }
 
 /// The phase that exports begins as root and reads what a build may have written.
