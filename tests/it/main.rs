@@ -10,6 +10,7 @@ mod callers;
 mod clients;
 mod command_line;
 mod conformance;
+mod creator;
 mod detection;
 mod determinism;
 mod documents;
