@@ -220,9 +220,22 @@ mod tests {
     /// What files do to a variable; `buildpack::env` has the same table.
     const ENV_FILES: &str = include_str!("../../tests/tables/env-files.toml");
 
+    /// Each has a row at least.
+    const RULES: [&str; 12] = [
+        "BPL-007", "BPL-008", "BPL-009", "BPL-010", "BPL-011", "BPL-012", "BPL-013", "BPL-014",
+        "BPL-015", "BPL-016", "BPL-017", "LCH-016",
+    ];
+
     #[test]
     fn file_names_say_what_a_file_does() {
         let table: toml::Table = ENV_FILES.parse().unwrap();
+        for rule in RULES {
+            let mut cases = table["case"].as_array().unwrap().iter();
+            assert!(
+                cases.any(|case| case["rule"].as_str() == Some(rule)),
+                "{rule}"
+            );
+        }
         for case in table["case"].as_array().unwrap() {
             let tree = Tree::new(&[]);
             for (name, content) in case["files"].as_table().unwrap() {

@@ -69,9 +69,22 @@ fn only_the_listed_variables_pass_in_exactly_their_spelling() {
 /// What files do to a variable; the launcher has the same table.
 const ENV_FILES: &str = include_str!("../../../tests/tables/env-files.toml");
 
+/// Each has a row at least.
+const RULES: [&str; 11] = [
+    "BPL-007", "BPL-008", "BPL-009", "BPL-010", "BPL-011", "BPL-012", "BPL-013", "BPL-014",
+    "BPL-015", "BPL-016", "BPL-017",
+];
+
 #[test]
 fn env_files_act_by_their_suffix() {
     let table: toml::Table = ENV_FILES.parse().unwrap();
+    for rule in RULES {
+        let mut cases = table["case"].as_array().unwrap().iter();
+        assert!(
+            cases.any(|case| case["rule"].as_str() == Some(rule)),
+            "{rule}"
+        );
+    }
     for case in table["case"].as_array().unwrap() {
         let layer = tempfile::tempdir().unwrap();
         for (name, content) in case["files"].as_table().unwrap() {
