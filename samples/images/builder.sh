@@ -34,7 +34,7 @@ add_lifecycle() {
   mkdir -p "$root/cnb/lifecycle"
   install -m 0755 "$3/lifecycle" "$3/launcher" "$root/cnb/lifecycle/"
   install -m 0644 lifecycle.toml "$root/cnb/lifecycle/"
-  for phase in analyzer detector restorer builder exporter creator; do
+  for phase in analyzer detector restorer builder exporter creator rebaser; do
     ln -s lifecycle "$root/cnb/lifecycle/$phase"
   done
   layer "$1" "$root" >/dev/null

@@ -144,6 +144,19 @@ fn foreign_what_skopeo_copies_serves_as_run_image() {
     assert_eq!(image.config["architecture"], image::this_architecture());
 }
 
+/// Moves the app image into a nested index beside one for another machine.
+fn nest(build: &Build, media_type: &str) {
+    let dir = build.app_image();
+    let mut manifest = image::read(&dir).descriptor;
+    manifest["platform"] =
+        serde_json::json!({"os": "linux", "architecture": image::this_architecture()});
+    let inner = serde_json::json!({
+        "schemaVersion": 2, "mediaType": media_type, "manifests": [other().write(&dir), manifest],
+    });
+    let descriptor = image::blob(&dir, media_type, inner.to_string().as_bytes());
+    image::index(&dir, INDEX, &[descriptor]);
+}
+
 #[test]
 fn root_every_shape_serves_as_previous_image() {
     if !requires_root() {
@@ -152,22 +165,65 @@ fn root_every_shape_serves_as_previous_image() {
     for media_type in [INDEX, DOCKER_LIST] {
         let build = Build::new();
         build.create().ok();
-        // The image of the first build, moved into a nested index beside one for another machine.
-        let dir = build.app_image();
-        let mut manifest = image::read(&dir).descriptor;
-        manifest["platform"] =
-            serde_json::json!({"os": "linux", "architecture": image::this_architecture()});
-        let inner = serde_json::json!({
-            "schemaVersion": 2, "mediaType": media_type, "manifests": [other().write(&dir), manifest],
-        });
-        let descriptor = image::blob(&dir, media_type, inner.to_string().as_bytes());
-        image::index(&dir, INDEX, &[descriptor]);
+        nest(&build, media_type);
         build.forget_layers();
         let log = build.create().ok();
         assert!(
             log.contains("Reusing layer 'acme/hello:greeting'"),
             "{media_type}: {log}"
         );
+    }
+}
+
+#[test]
+fn root_every_shape_serves_as_new_run_image() {
+    if !requires_root() {
+        return;
+    }
+    for (name, write) in SHAPES {
+        let build = Build::new();
+        build.create().ok();
+        fs::remove_dir_all(build.run_image()).unwrap();
+        write(&build.run_image());
+        let ran = Ran::of(build.rebaser().arg("app"));
+        // What a single image is for is judged by the rebase itself.
+        let foreign = *name == "one manifest for another machine";
+        assert_eq!(
+            ran.code,
+            if foreign { 72 } else { 0 },
+            "{name}: {}",
+            ran.text
+        );
+        let image = image::read(&build.app_image());
+        assert_eq!(image.config["architecture"], image::this_architecture());
+        for layer in image.manifest["layers"].as_array().unwrap() {
+            let media_type = layer["mediaType"].as_str().unwrap();
+            assert!(
+                media_type.starts_with("application/vnd.oci."),
+                "{name}: {media_type}"
+            );
+            image::read_blob(&build.app_image(), layer);
+        }
+    }
+}
+
+#[test]
+fn root_an_app_image_of_any_shape_can_be_rebased() {
+    if !requires_root() {
+        return;
+    }
+    for media_type in [INDEX, DOCKER_LIST] {
+        let build = Build::new();
+        build.create().ok();
+        nest(&build, media_type);
+        Ran::of(build.rebaser().arg("app")).ok();
+        let image = image::read(&build.app_image());
+        assert_eq!(
+            image.descriptor["mediaType"],
+            image::MANIFEST,
+            "{media_type}"
+        );
+        assert_eq!(image.config["architecture"], image::this_architecture());
     }
 }
 

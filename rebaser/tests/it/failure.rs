@@ -32,10 +32,19 @@ fn what_is_wrong_with_the_app_image_is_said() {
     fs::write(layouts.path(APP).join("index.json"), "{").unwrap();
     check(&layouts, &["app"], 72, nothing);
 
-    let layouts = Layouts::with(&Sample::app("0.12").label(METADATA, "{]"));
     let label = "failed to set app image: failed to unmarshal context of label 'io.buildpacks.lifecycle.metadata'";
-    check(&layouts, &["app"], 72, label);
-    check(&layouts, &["-run-image=run", "app"], 72, label);
+    for garbage in [
+        "{]",
+        "[]",
+        "1",
+        r#"{"runImage": 1}"#,
+        r#"{"buildpacks": {}}"#,
+        r#"{"stack": {"runImage": {"mirrors": "run"}}}"#,
+    ] {
+        let layouts = Layouts::with(&Sample::app("0.12").label(METADATA, garbage));
+        check(&layouts, &["app"], 72, label);
+        check(&layouts, &["-run-image=run", "app"], 72, label);
+    }
 }
 
 /// REB-007.
