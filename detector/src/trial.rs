@@ -244,11 +244,12 @@ mod tests {
             (&["a? -x", "b? +x", "c"], "c"),
             (&["a +x"], "fail"),
             (&["a? +x", "b"], "b"),
+            // DET-026: an optional module with a loose end goes, and the trial begins anew.
             (&["a? -x", "b"], "b"),
             // BPD-067: without its only consumer a required provider has a loose end.
             (&["a +x", "b? -x -y"], "fail"),
             (&["a? +x", "b? -x -y", "c"], "c"),
-            // BPD-062: alternatives, the first that works.
+            // BPD-062, DET-025: alternatives, the first that works.
             (&["a +x|+y", "b -y"], "a b"),
             (&["a +x|", "b"], "a b"),
             // BPD-063: optional only with its last alternative.

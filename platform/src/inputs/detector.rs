@@ -140,11 +140,16 @@ mod tests {
     fn flags_follow_the_api() {
         check_flags::<Flags>(
             GATES,
+            // DET-002
             "app buildpacks group layers log-level no-color order plan platform version",
             &[
+                // DET-003
                 ("analyzed extensions generated", 10, 99),
+                // DET-004
                 ("build-config", 11, 99),
+                // DET-005
                 ("run", 12, 99),
+                // DET-006
                 ("system", 15, 99),
             ],
         );
