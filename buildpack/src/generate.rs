@@ -94,7 +94,7 @@ pub fn generate(
     } else {
         let prepared = module.dir.join("generate");
         let found = read(module, &prepared, warnings)?;
-        prepared::copy(&prepared, &dir).map_err(Error::other)?;
+        prepared::copy(&prepared, &dir, &module.dir).map_err(Error::other)?;
         found.moved(&prepared, &dir)
     };
     Ok(GenerateOutputs {

@@ -205,6 +205,12 @@ impl Instruction {
                 self.args.insert(0, kind.to_owned());
             }
             Form::Trigger => {
+                let name = at_blanks(rest).swap_remove(0);
+                // Refused in the check; read no deeper, so that no file nests without end.
+                if name.eq_ignore_ascii_case("ONBUILD") {
+                    self.args = vec![name];
+                    return Ok(());
+                }
                 let inner = Self::parse(rest, self.line, escape).map_err(|error| error.text)?;
                 self.takes_here_docs = inner.takes_here_docs;
                 self.args = vec![inner.name];

@@ -185,6 +185,81 @@ fn instructions_are_checked_in_order() {
 }
 
 #[test]
+fn nothing_nests_without_end() {
+    let text = format!("FROM a\n{}RUN x\n", "ONBUILD ".repeat(1_000_000));
+    let expected =
+        "2: dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed";
+    assert_eq!(outcome(Kind::Run, &text), expected);
+    let text = format!("FROM a\nRUN {}\n", "[".repeat(1_000_000));
+    assert_eq!(outcome(Kind::Run, &text), "a true");
+}
+
+proptest::proptest! {
+    /// Whatever a file holds, it is read to its end, and what is said of it has a place in it.
+    #[test]
+    fn no_file_is_too_odd_to_be_judged(words in proptest::collection::vec(word(), 0..40)) {
+        let text = words.concat();
+        for kind in [Kind::Build, Kind::Run] {
+            if let Err(error) = check(&text, kind, &mut Vec::new()) {
+                proptest::prop_assert!(error.line <= text.lines().count(), "{text:?}: {error:?}");
+            }
+        }
+    }
+}
+
+/// What files are made of, and what could be mistaken for it.
+fn word() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+
+    const WORDS: [&str; 40] = [
+        "FROM",
+        "ARG",
+        "RUN",
+        "COPY",
+        "ENV",
+        "SHELL",
+        "ONBUILD",
+        "HEALTHCHECK",
+        "VOLUME",
+        "a",
+        "=",
+        "${base_image}",
+        "base_image",
+        "<<E",
+        "<<-\"E\"",
+        "E",
+        "'",
+        "\"",
+        "\\",
+        "`",
+        "[",
+        "]",
+        "\"x\"",
+        ",",
+        "--from=",
+        "--",
+        "CMD",
+        "AS",
+        "#",
+        "escape",
+        "\n",
+        "\n",
+        "\n",
+        "\r\n",
+        " ",
+        " ",
+        "\t",
+        "\\\n",
+        "\u{feff}",
+        "é",
+    ];
+    prop_oneof![
+        9 => proptest::sample::select(&WORDS[..]).prop_map(str::to_owned),
+        1 => ".*",
+    ]
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let error = read(dir.path(), Kind::Run, &mut Vec::new()).unwrap_err();

@@ -1,16 +1,36 @@
 //! Copying what an extension without `bin/generate` brings along (IMX-015, IMX-016).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::syscall_text::{self, Error};
+use crate::syscall_text;
 
-/// Copies what lies in a folder into another one; a missing folder holds nothing.
+/// Why something could not be copied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Syscall(#[from] syscall_text::Error),
+    /// A link leads to what the extension is not.
+    #[error(
+        "{} leads out of the extension; put what it shall hold into {}",
+        link.display(),
+        root.display()
+    )]
+    Outside { link: PathBuf, root: PathBuf },
+}
+
+/// Copies what lies in a folder of the extension `root` into another one; a missing folder holds nothing.
 ///
-/// Links right in the folder are followed, because what they lead to need not be there when an image is extended;
-/// those below it are part of what Dockerfiles copy, and stay links.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+/// Links right in the folder are followed within the extension, because what they lead to need not be there when an
+/// image is extended; those below it are part of what Dockerfiles copy, and stay links.
+pub(super) fn copy(from: &Path, to: &Path, root: &Path) -> Result<(), Error> {
     for entry in syscall_text::read_dir_if_present(from)? {
         let target = to.join(&entry.name);
+        if entry.kind.is_symlink() && !is_inside(&entry.path, root)? {
+            return Err(Error::Outside {
+                link: entry.path,
+                root: root.to_owned(),
+            });
+        }
         let found = fs_err::metadata(&entry.path).map_err(failed("stat", &entry.path))?;
         if found.is_dir() {
             copy_tree(&entry.path, &target)?;
@@ -19,6 +39,12 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn is_inside(link: &Path, root: &Path) -> Result<bool, Error> {
+    let target = fs_err::canonicalize(link).map_err(failed("stat", link))?;
+    let root = fs_err::canonicalize(root).map_err(failed("stat", root))?;
+    Ok(target.starts_with(root))
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
@@ -57,14 +83,14 @@ fn copy_link(from: &Path, to: &Path) -> Result<(), Error> {
 fn replace(path: &Path) -> Result<(), Error> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::new("unlink", path, error))
+            Err(syscall_text::Error::new("unlink", path, error).into())
         }
         _ => Ok(()),
     }
 }
 
 fn failed(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
-    move |error| Error::new(operation, path, error)
+    move |error| syscall_text::Error::new(operation, path, error).into()
 }
 
 #[cfg(test)]
@@ -89,7 +115,7 @@ mod tests {
 
         // A second run finds what the first one left.
         for _ in 0..2 {
-            copy(&from, &to).unwrap();
+            copy(&from, &to, root.path()).unwrap();
             let read = |name: &str| fs_err::read_to_string(to.join(name)).unwrap();
             assert_eq!(read("run.Dockerfile"), "FROM a");
             assert!(
@@ -111,7 +137,7 @@ mod tests {
                 Path::new("bin/tool")
             );
         }
-        copy(&root.path().join("no"), &to).unwrap();
+        copy(&root.path().join("no"), &to, root.path()).unwrap();
     }
 
     #[test]
@@ -120,11 +146,30 @@ mod tests {
         let from = root.path().join("generate");
         fs_err::create_dir(&from).unwrap();
         symlink("nowhere", from.join("context")).unwrap();
-        let error = copy(&from, root.path()).unwrap_err().to_string();
+        let error = copy(&from, root.path(), root.path())
+            .unwrap_err()
+            .to_string();
         let path = from.join("context");
         assert_eq!(
             error,
             format!("stat {}: no such file or directory", path.display())
         );
+    }
+
+    #[test]
+    fn links_lead_nowhere_else() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("x/generate"), root.path().join("to"));
+        fs_err::create_dir_all(&from).unwrap();
+        fs_err::create_dir(&to).unwrap();
+        for target in ["/", "../..", "../../to"] {
+            let link = from.join("context");
+            symlink(target, &link).unwrap();
+            let error = copy(&from, &to, &root.path().join("x")).unwrap_err();
+            let expected = format!("{} leads out of the extension", link.display());
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert_eq!(fs_err::read_dir(&to).unwrap().count(), 0);
+            fs_err::remove_file(link).unwrap();
+        }
     }
 }
