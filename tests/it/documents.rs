@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use fs_err as fs;
+use tests::golden::case::Case;
+use tests::ledger::Ledger;
 use tests::program::{Ran, project, requires_root};
 
 fn text(name: &str) -> String {
@@ -177,4 +179,25 @@ fn root_the_phases_of_the_readme_can_be_copied_and_pasted() {
     );
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(ran.text.contains("*** Images"), "{}", ran.text);
+}
+
+#[test]
+fn cases_name_rules_that_exist() {
+    let ledger = Ledger::of_project();
+    let ids: BTreeSet<&str> = ledger.rules.iter().map(|rule| rule.id.as_str()).collect();
+    let rule = regex::Regex::new(r"\b[A-Z]{3}-\d{3}\b").unwrap();
+    let cases = Case::folders(&project().join("tests/cases"));
+    assert!(cases.len() > 40, "{cases:?}");
+    for folder in cases {
+        let expect = fs::read_to_string(folder.join("expect.toml")).unwrap();
+        let (comment, _) = expect.split_once('\n').unwrap();
+        assert!(comment.starts_with("# "), "{}", folder.display());
+        for named in rule.find_iter(comment) {
+            assert!(
+                ids.contains(named.as_str()),
+                "{}: {comment}",
+                folder.display()
+            );
+        }
+    }
 }
