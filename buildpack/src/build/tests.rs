@@ -1,108 +1,12 @@
+mod bench;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tempfile::TempDir;
-
 use super::*;
-use crate::plan::Require;
+use bench::Bench;
 
 const APIS: [&str; 6] = ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12"];
-
-/// A buildpack on disk, an app, a platform folder and a layers folder.
-struct Bench {
-    root: TempDir,
-    module: Descriptor,
-    env: BuildEnv,
-    plan: BuildpackPlan,
-    output: Vec<u8>,
-    warnings: Vec<String>,
-}
-
-impl Bench {
-    /// Makes a buildpack whose `bin/build` is a script; `$L` is its layers folder.
-    fn new(script: &str) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        for dir in ["app", "platform", "module/bin", "layers"] {
-            fs_err::create_dir_all(root.path().join(dir)).unwrap();
-        }
-        let program = root.path().join("module/bin/build");
-        let text = format!("#!/bin/bash\nset -e\nL=$1\n{script}\n");
-        program::install(&program, &text, "755");
-        Self {
-            module: Descriptor {
-                id: "acme/java".to_owned(),
-                version: "1.0".to_owned(),
-                dir: root.path().join("module"),
-                ..Descriptor::default()
-            },
-            root,
-            env: BuildEnv::from_outer([("PATH".into(), "/usr/bin:/bin".into())]),
-            plan: BuildpackPlan::default(),
-            output: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    fn requiring(mut self, names: &[&str]) -> Self {
-        self.plan.entries = names
-            .iter()
-            .map(|name| Require {
-                name: (*name).to_owned(),
-                ..Require::default()
-            })
-            .collect();
-        self
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn layers(&self) -> PathBuf {
-        self.path("layers/acme_java")
-    }
-
-    fn build(&mut self, api: &str) -> Result<BuildOutputs, Error> {
-        let target = Target {
-            os: "linux".to_owned(),
-            arch: "arm64".to_owned(),
-            ..Target::default()
-        };
-        let inputs = BuildInputs {
-            app_dir: &self.path("app"),
-            layers_dir: &self.path("layers"),
-            platform_dir: &self.path("platform"),
-            build_config_dir: &self.path("build-config"),
-            target: &target,
-            exec_env: "test",
-        };
-        let api = BuildpackApi::parse(api).unwrap();
-        build(
-            &self.module,
-            api,
-            &self.plan,
-            &inputs,
-            &mut self.env,
-            &mut self.output,
-            &mut |warning| self.warnings.push(warning),
-        )
-    }
-
-    fn lines(&mut self, api: &str) -> Vec<String> {
-        self.output.clear();
-        self.build(api).unwrap();
-        let text = String::from_utf8_lossy(&self.output).into_owned();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// Runs a build that fails on its outputs, and returns why.
-    fn refused(&mut self, api: &str) -> String {
-        match self.build(api) {
-            Err(Error::Outputs(fault)) => fault.to_string(),
-            other => panic!("expected bad outputs, got {other:?}"),
-        }
-    }
-}
 
 #[test]
 fn the_program_gets_three_arguments_the_app_as_its_folder_and_an_empty_input() {
