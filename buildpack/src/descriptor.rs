@@ -420,6 +420,7 @@ mixins = 7
                 &["build"],
                 vec![any()],
             ),
+            // COM-080
             ("0.9", bionic_stack.to_owned(), &["build"], vec![bionic()]),
             (
                 "0.9",

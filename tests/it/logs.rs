@@ -132,12 +132,19 @@ fn root_a_distribution_that_the_image_does_not_name_is_looked_up() {
         return;
     }
     let build = Build::new();
-    let script = "#!/bin/sh\nenv | grep CNB_TARGET_ | sort\n";
+    let script = "#!/bin/sh\necho targets:; env | grep CNB_TARGET_ | sort\n";
     for id in ["acme/hello", "acme/second"] {
         build.buildpack(id, script);
     }
-    let detect = build.path("buildpacks/acme_hello/1.0.0/bin/detect");
-    fs::write(detect, script).unwrap();
+    for id in ["acme_hello", "acme_second"] {
+        let detect = build.path(&format!("buildpacks/{id}/1.0.0/bin/detect"));
+        fs::write(detect, script).unwrap();
+    }
+    // Only from Buildpack API 0.10 on are there variables.
+    build.write(
+        "buildpacks/acme_second/1.0.0/buildpack.toml",
+        "api = \"0.9\"\n[buildpack]\nid = \"acme/second\"\nversion = \"1.0.0\"\n[[stacks]]\nid = \"*\"\n",
+    );
     build.write(
         "order.toml",
         "[[order]]\n[[order.group]]\nid = \"acme/hello\"\nversion = \"1.0.0\"\n[[order.group]]\nid = \"acme/second\"\nversion = \"1.0.0\"\n",
@@ -180,6 +187,8 @@ fn root_a_distribution_that_the_image_does_not_name_is_looked_up() {
                 log.contains(&expected.concat()),
                 "{phase}: {expected:?} in {log}"
             );
+            assert_eq!(log.matches("targets:").count(), 2, "{phase}: {log}");
+            assert_eq!(log.matches("CNB_TARGET_OS").count(), 1, "{phase}: {log}");
         }
         let after = fs::read_to_string(build.path("layers/analyzed.toml")).unwrap();
         assert_eq!(after, text, "nothing is written back");

@@ -197,6 +197,8 @@ fn root_users_without_rights_cannot_switch() {
     // Nothing to hand over.
     fs::set_permissions(build.path("layers"), Permissions::from_mode(0o777)).unwrap();
     build.write("analyzed.toml", "[run-image]\nreference = \"run\"\n");
+    // The rebaser opens its images first, so they must be there.
+    Ran::of(&mut build.exporter()).ok();
     let image = |phase| {
         if phase == "restorer" {
             &[][..]
@@ -219,6 +221,12 @@ fn root_users_without_rights_cannot_switch() {
                 .current_dir(build.path("app"))
                 .uid(UID)
                 .gid(GID);
+            if phase == "rebaser" {
+                command
+                    .env("CNB_USE_LAYOUT", "true")
+                    .env("CNB_LAYOUT_DIR", build.path("layout"))
+                    .env("CNB_EXPERIMENTAL_MODE", "quiet");
+            }
             Ran::of(command.env("CNB_ANALYZED_PATH", build.path("analyzed.toml")))
         };
         let ran = run(0, 0);
