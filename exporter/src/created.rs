@@ -15,23 +15,25 @@ fn created_in(source_date_epoch: Option<&str>, zone: &TimeZone) -> String {
     let Some(epoch) = source_date_epoch else {
         return CREATED.to_owned();
     };
-    parse(epoch).map_or_else(
-        || {
-            tracing::warn!("Ignoring invalid SOURCE_DATE_EPOCH");
-            CREATED.to_owned()
-        },
-        |time| rfc3339(time, zone),
-    )
+    let time = parse(epoch).and_then(|time| rfc3339(time, zone));
+    time.unwrap_or_else(|| {
+        tracing::warn!("Ignoring invalid SOURCE_DATE_EPOCH");
+        CREATED.to_owned()
+    })
 }
 
 fn parse(epoch: &str) -> Option<Timestamp> {
     Timestamp::from_second(epoch.parse().ok()?).ok()
 }
 
-/// Writes a time as Go does: `Z` for every zone that is at UTC then, otherwise hours and minutes.
-fn rfc3339(time: Timestamp, zone: &TimeZone) -> String {
+/// Writes a time as Go does: `Z` for every zone that is at UTC then, otherwise hours and minutes. RFC 3339 has no
+/// years before 0.
+fn rfc3339(time: Timestamp, zone: &TimeZone) -> Option<String> {
     let offset = zone.to_offset(time);
     let local = offset.to_datetime(time);
+    if local.year() < 0 {
+        return None;
+    }
     let minutes = offset.seconds() / 60;
     let suffix = if offset.seconds() == 0 {
         "Z".to_owned()
@@ -39,7 +41,7 @@ fn rfc3339(time: Timestamp, zone: &TimeZone) -> String {
         let sign = if offset.seconds() < 0 { '-' } else { '+' };
         format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
     };
-    format!(
+    Some(format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{suffix}",
         local.year(),
         local.month(),
@@ -47,7 +49,7 @@ fn rfc3339(time: Timestamp, zone: &TimeZone) -> String {
         local.hour(),
         local.minute(),
         local.second(),
-    )
+    ))
 }
 
 #[cfg(test)]
@@ -66,6 +68,9 @@ mod tests {
             (Some("1690000000"), &new_york, "2023-07-22T00:26:40-04:00"),
             (Some("0"), &kathmandu, "1970-01-01T05:45:00+05:45"),
             (Some("-1"), &TimeZone::UTC, "1969-12-31T23:59:59Z"),
+            // The first second of year 0, and the one before it.
+            (Some("-62167219200"), &TimeZone::UTC, "0000-01-01T00:00:00Z"),
+            (Some("-62167219201"), &TimeZone::UTC, CREATED),
             (Some("1.5"), &TimeZone::UTC, CREATED),
             (Some("yesterday"), &TimeZone::UTC, CREATED),
             (Some("99999999999999999"), &TimeZone::UTC, CREATED),

@@ -201,7 +201,12 @@ fn a_layer_without_contents_is_looked_for_under_its_buildpack_and_name() {
     let mut build = Build::new();
     build.buildpack("acme/two");
     build.layer_of("acme_two", "dep", "launch = true", &[("f", "another")]);
-    build.layer_of("acme_two", "extra", "launch = true", &[("f", "third")]);
+    // Neither is the first or the last of its buildpack.
+    for folder in ["acme_one", "acme_two"] {
+        for name in ["also", "extra"] {
+            build.layer_of(folder, name, "launch = true", &[("f", name)]);
+        }
+    }
     let first = metadata_of(&build.export().unwrap());
     let output = build.output();
     build.analyze(&output);
