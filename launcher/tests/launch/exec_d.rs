@@ -51,6 +51,29 @@ fn exec_d_programs_set_variables_one_after_the_other() {
 }
 
 #[test]
+fn programs_of_a_layer_come_in_order() {
+    let image = Image::new(&process("command = ['echo', 'started']\ndirect = true"));
+    for (layer, name) in [
+        ("b", "1"),
+        ("a", "web/2"),
+        ("a", "web/10"),
+        ("a", "9"),
+        ("a", "10"),
+        ("a", "B"),
+        ("a", "other/1"),
+        ("a", "web/below/1"),
+    ] {
+        let program = format!("{layer}/exec.d/{name}");
+        exec_d(&image, &program, &format!("echo {layer} {name}"));
+    }
+    // Layer by layer, first what is for every process, in byte order; nothing of another type, nothing deeper.
+    assert_eq!(
+        stdout(&mut image.launcher("web")),
+        "a 10\na 9\na B\na web/10\na web/2\nb 1\nstarted\n"
+    );
+}
+
+#[test]
 fn an_exec_d_program_gets_descriptor_3_and_little_else() {
     let image = Image::new("");
     exec_d(

@@ -105,7 +105,7 @@ fn buildpacks_of_unsupported_apis_exit_12() {
 #[test]
 fn failures_before_the_exec_exit_82() {
     let direct = |text: &str| process(&format!("direct = true\n{text}"));
-    // BPX-044, LCH-003: whatever it is.
+    // BPX-044, LCH-003: whatever it is; COM-025: the code of a launch.
     for (processes, argv0, args, error) in [
         // BPX-032, LCH-019: nothing to start
         (
