@@ -148,8 +148,13 @@ impl Modules {
         if self.extensions.as_os_str().is_empty() {
             return Err(Error::NoFolder("extensions"));
         }
+        Descriptor::read_extension(&self.extension_path(id, version))
+    }
+
+    /// Returns where an extension's descriptor is.
+    pub fn extension_path(&self, id: &str, version: &str) -> PathBuf {
         let dir = self.extensions.join(escape_id(id)).join(version);
-        Descriptor::read_extension(&dir.join("extension.toml"))
+        dir.join("extension.toml")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Running `bin/detect` (BPD-021 to BPD-039, IMX-004 to IMX-006).
 
+mod review;
+
 use std::io;
 use std::path::Path;
 
@@ -7,6 +9,7 @@ use crate::api::BuildpackApi;
 use crate::decode;
 use crate::descriptor::Descriptor;
 use crate::env::BuildEnv;
+use crate::fault::Advice;
 use crate::plan::BuildPlan;
 use crate::program::{self, Program};
 use crate::syscall_text;
@@ -38,6 +41,8 @@ pub struct DetectRun {
     pub output: Vec<u8>,
     /// What went wrong, where the exit status does not say it.
     pub error: Option<String>,
+    /// For the author of the module, where it neither passed nor failed.
+    pub advice: Option<Advice>,
     /// Its build plan; empty unless it passed.
     pub plan: BuildPlan,
 }
@@ -54,21 +59,21 @@ pub fn detect(module: &Descriptor, api: BuildpackApi, inputs: &DetectInputs<'_>)
         executed(&program, module, api, inputs)
     };
     match forbidden(module, &run.plan) {
-        Some(error) => DetectRun {
-            code: -1,
-            error: Some(error),
-            plan: BuildPlan::default(),
-            ..run
+        Some((error, advice)) => DetectRun {
+            output: run.output,
+            ..DetectRun::failed(&error, advice)
         },
         None => run,
     }
 }
 
 impl DetectRun {
-    fn failed(error: &dyn std::fmt::Display) -> Self {
+    /// Returns a result without an exit status of its own: the reference's words, and ours for the author.
+    pub fn failed(error: &dyn std::fmt::Display, advice: Advice) -> Self {
         Self {
             code: -1,
             error: Some(error.to_string()),
+            advice: Some(advice),
             ..Self::default()
         }
     }
@@ -76,13 +81,17 @@ impl DetectRun {
 
 /// Takes the plan that an extension without a program brings along; none is fine.
 fn prepared_plan(module: &Descriptor) -> DetectRun {
-    match decode::from_file(&module.dir.join("detect").join("plan.toml")) {
+    let path = module.dir.join("detect").join("plan.toml");
+    match decode::from_file(&path) {
         Ok(plan) => DetectRun {
             plan,
             ..DetectRun::default()
         },
         Err(error) if error.is_not_found() => DetectRun::default(),
-        Err(error) => DetectRun::failed(&error),
+        Err(error) => {
+            let advice = review::of_prepared_plan(&path, &error);
+            DetectRun::failed(&error, advice)
+        }
     }
 }
 
@@ -94,7 +103,10 @@ fn executed(
 ) -> DetectRun {
     let plan_dir = match plan_folder() {
         Ok(dir) => dir,
-        Err(error) => return DetectRun::failed(&syscall_text::reason(&error)),
+        Err(error) => {
+            let reason = syscall_text::reason(&error);
+            return DetectRun::failed(&reason, review::of_plan_folder(&reason));
+        }
     };
     let plan_path = plan_dir.path().join("plan.toml");
     let run = run(program, &plan_path, module, api, inputs);
@@ -105,7 +117,7 @@ fn executed(
         Ok(plan) => DetectRun { plan, ..run },
         Err(error) => DetectRun {
             output: run.output,
-            ..DetectRun::failed(&error)
+            ..DetectRun::failed(&error, review::of_plan(program, &error))
         },
     }
 }
@@ -124,7 +136,7 @@ fn run(
     );
     let mut env = match env {
         Ok(env) => env,
-        Err(error) => return DetectRun::failed(&error),
+        Err(error) => return DetectRun::failed(&error, review::of_env(&error)),
     };
     let paths = [
         ("CNB_PLATFORM_DIR", inputs.platform_dir),
@@ -153,13 +165,17 @@ fn run(
     match status {
         Ok(status) => DetectRun {
             code: status.code().unwrap_or(-1),
+            advice: review::of_end(program, status),
             output,
             ..DetectRun::default()
         },
-        Err(error) => DetectRun {
-            output,
-            ..DetectRun::failed(&error)
-        },
+        Err(fault) => {
+            let advice = review::of_start(module, program, &fault);
+            DetectRun {
+                output,
+                ..DetectRun::failed(&fault, advice)
+            }
+        }
     }
 }
 
@@ -177,22 +193,23 @@ fn plan_folder() -> io::Result<tempfile::TempDir> {
 }
 
 /// Returns what a plan says that it must not say.
-fn forbidden(module: &Descriptor, plan: &BuildPlan) -> Option<String> {
-    let mut required = plan.alternatives().flat_map(|sections| &sections.requires);
-    if module.extension && required.next().is_some() {
-        return Some(format!(
+fn forbidden(module: &Descriptor, plan: &BuildPlan) -> Option<(String, Advice)> {
+    let requires = || plan.alternatives().flat_map(|sections| &sections.requires);
+    if module.extension
+        && let Some(require) = requires().next()
+    {
+        let error = format!(
             "extension {} outputs \"requires\" which is not allowed",
             module.id
-        ));
+        );
+        return Some((error, review::of_requires(module, require)));
     }
-    required
-        .any(|require| !require.version.is_empty())
-        .then(|| {
-            format!(
-                "buildpack {} has a \"version\" key which is not supported. \"metadata.version\" should be used instead",
-                module.id
-            )
-        })
+    let versioned = requires().find(|require| !require.version.is_empty())?;
+    let error = format!(
+        "buildpack {} has a \"version\" key which is not supported. \"metadata.version\" should be used instead",
+        module.id
+    );
+    Some((error, review::of_version(module, versioned)))
 }
 
 fn is_absent(path: &Path) -> bool {

@@ -6,14 +6,15 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use buildpack::api::BuildpackApi;
-use buildpack::descriptor::Descriptor;
+use buildpack::descriptor::{self, Descriptor};
 use buildpack::detect::{DetectInputs, DetectRun};
 use buildpack::group::GroupElement;
 use buildpack::target::Target;
 use tracing::debug;
 
+use crate::advice;
 use crate::order::{Ancestry, CandidateOrder, Item, items, look_up};
 use crate::transcript::Transcript;
 use crate::verdict::{self, Rejection};
@@ -90,9 +91,10 @@ impl<'a> Search<'a> {
             {
                 continue;
             }
-            let descriptor = look_up(self.inputs, element).map_err(Rejection::Broken)?;
+            let descriptor = look_up(self.inputs, element)
+                .map_err(|error| self.broken(element, ancestry, error))?;
             if !descriptor.order.is_empty() {
-                let groups = expand(element, &descriptor, ancestry).map_err(Rejection::Broken)?;
+                let groups = expand(element, &descriptor, ancestry)?;
                 return self.groups(&groups, &done, rest, element.optional);
             }
             if self.take(element, &descriptor) {
@@ -117,6 +119,20 @@ impl<'a> Search<'a> {
         verdict::decide(&runs, self.transcript)
     }
 
+    /// Returns why detection cannot go on: a module that a composite buildpack or the order names.
+    fn broken(
+        &self,
+        element: &GroupElement,
+        ancestry: &Ancestry,
+        error: descriptor::Error,
+    ) -> Rejection {
+        let explanation = match ancestry.elements().next() {
+            Some(composite) => advice::of_module_in(self.inputs, composite, element, &error),
+            None => advice::of_module(self.inputs, element, &error),
+        };
+        Rejection::Broken(error.into(), Box::new(explanation))
+    }
+
     /// Returns whether the module takes part; records a mismatch of targets as its result (BPD-017, BPD-018, BPD-052).
     fn take(&mut self, element: &GroupElement, descriptor: &Descriptor) -> bool {
         let inputs = self.inputs;
@@ -126,11 +142,8 @@ impl<'a> Search<'a> {
                 json(self.target()),
                 json(&descriptor.targets),
             );
-            let mismatch = DetectRun {
-                code: -1,
-                error: Some(error),
-                ..DetectRun::default()
-            };
+            let advice = advice::of_targets(descriptor, self.target());
+            let mismatch = DetectRun::failed(&error, advice);
             self.runs.insert(key(element), mismatch);
             return true;
         }
@@ -203,11 +216,7 @@ fn detect(descriptor: &Descriptor, inputs: &DetectInputs<'_>) -> DetectRun {
         Ok(version) => {
             buildpack::detect::detect(descriptor, BuildpackApi::nearest(version), inputs)
         }
-        Err(error) => DetectRun {
-            code: -1,
-            error: Some(error.to_string()),
-            ..DetectRun::default()
-        },
+        Err(error) => DetectRun::failed(&error, advice::of_api(descriptor)),
     }
 }
 
@@ -224,18 +233,15 @@ fn expand(
     composite: &GroupElement,
     descriptor: &Descriptor,
     ancestry: &Ancestry,
-) -> anyhow::Result<Vec<Vec<Item>>> {
+) -> Result<Vec<Vec<Item>>, Rejection> {
     let Some(below) = ancestry.below(composite) else {
-        bail!(
-            "composite buildpack {} contains itself; remove one of the references",
-            composite.label()
-        );
+        let label = composite.label();
+        let cause = anyhow::anyhow!("composite buildpack {label} contains itself");
+        let explanation = advice::of_circle(descriptor, composite, ancestry);
+        return Err(Rejection::Broken(cause, Box::new(explanation)));
     };
-    Ok(descriptor
-        .order
-        .iter()
-        .map(|group| items(&group.group, &below))
-        .collect())
+    let groups = descriptor.order.iter();
+    Ok(groups.map(|group| items(&group.group, &below)).collect())
 }
 
 fn same_module(one: &GroupElement, other: &GroupElement) -> bool {

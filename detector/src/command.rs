@@ -12,7 +12,7 @@ use platform::inputs::detector::{self, Inputs as Flags};
 use platform::{ExitCode, Failure};
 use tracing::debug;
 
-use crate::{Detector, Inputs, Outputs, generate};
+use crate::{Detector, Inputs, Outputs, advice, generate};
 
 /// Runs the phase as a platform called it.
 pub fn command(invocation: &Invocation) -> Result<(), Failure> {
@@ -87,11 +87,15 @@ pub fn detect(
     flags: &Flags,
     analyzed: &Analyzed,
 ) -> Result<Outputs, Failure> {
-    let order = files::order::read(&flags.order_path)
-        .map_err(|cause| set_up(cause.context("reading order")))?;
+    let order = files::order::read(&flags.order_path).map_err(|cause| {
+        advice::of_order_file(&flags.order_path, &cause).tell();
+        set_up(cause.context("reading order"))
+    })?;
     let system = if invocation.api.has_system_buildpacks() {
-        files::system::read(&flags.system_path)
-            .map_err(|cause| set_up(cause.context("reading system")))?
+        files::system::read(&flags.system_path).map_err(|cause| {
+            advice::of_system_file(&flags.system_path, &cause).tell();
+            set_up(cause.context("reading system"))
+        })?
     } else {
         System::default()
     };
@@ -99,6 +103,7 @@ pub fn detect(
     let detector = Detector::new(Inputs {
         api: invocation.api,
         order: &order,
+        order_path: &flags.order_path,
         system: &system,
         modules: &modules,
         app_dir: &flags.app_dir,

@@ -11,6 +11,7 @@
 //! (BPD-040 to BPD-076, DET-007 to DET-031). What is said meanwhile is kept back until the end.
 //! Extensions take part in detection, and are then asked for Dockerfiles: see [`generate`].
 
+mod advice;
 mod candidate;
 pub mod command;
 pub mod generate;
@@ -43,6 +44,8 @@ pub struct Inputs<'a> {
     pub api: PlatformApi,
     /// What to try.
     pub order: &'a Order,
+    /// Where it was read from.
+    pub order_path: &'a Path,
     /// Buildpacks around every group; looked at from Platform API 0.15 on.
     pub system: &'a System,
     /// Where modules are.
@@ -92,7 +95,10 @@ impl<'a> Detector<'a> {
         let mut transcript = Transcript::default();
         let found = self.search(&mut transcript);
         transcript.tell(found.is_err());
-        found.map_err(failed)
+        if found.is_ok() {
+            transcript.mistakes.warn();
+        }
+        found.map_err(|rejection| self.failed(rejection, &transcript))
     }
 
     fn search(&self, transcript: &mut Transcript) -> Result<Outputs, Rejection> {
@@ -102,25 +108,34 @@ impl<'a> Detector<'a> {
     /// Detects without saying so.
     #[cfg(test)]
     fn decide(&self, transcript: &mut Transcript) -> Result<Outputs, Failure> {
-        self.search(transcript).map_err(failed)
+        self.search(transcript)
+            .map_err(|rejection| self.failed(rejection, transcript))
     }
-}
 
-/// Says why no group was taken, and returns the code of it.
-fn failed(rejection: Rejection) -> Failure {
-    match rejection {
-        Rejection::Failed => {
-            error!("No buildpack groups passed detection.");
-            error!("Please check that you are running against the correct path.");
-            let cause = anyhow::anyhow!("no buildpacks participating");
-            Failure::new(ExitCode::NoGroup, "detect", cause)
+    /// Says why no group was taken, and returns the code of it. The last line is the reference's.
+    fn failed(&self, rejection: Rejection, transcript: &Transcript) -> Failure {
+        match rejection {
+            Rejection::Failed => {
+                error!("No buildpack groups passed detection.");
+                error!("Please check that you are running against the correct path.");
+                transcript.mistakes.tell();
+                transcript.loose_ends.tell();
+                advice::tell_what_was_tried(&self.inputs, transcript.groups);
+                let cause = anyhow::anyhow!("no buildpacks participating");
+                Failure::new(ExitCode::NoGroup, "detect", cause)
+            }
+            Rejection::ModuleError => {
+                error!("No buildpack groups passed detection.");
+                transcript.mistakes.tell();
+                let cause = anyhow::anyhow!("buildpack(s) failed with err");
+                Failure::new(ExitCode::NoGroupWithErrors, "detect", cause)
+            }
+            Rejection::Broken(cause, explanation) => {
+                transcript.mistakes.tell();
+                explanation.tell();
+                Failure::new(ExitCode::Detect, "detect", cause)
+            }
         }
-        Rejection::ModuleError => {
-            error!("No buildpack groups passed detection.");
-            let cause = anyhow::anyhow!("buildpack(s) failed with err");
-            Failure::new(ExitCode::NoGroupWithErrors, "detect", cause)
-        }
-        Rejection::Broken(cause) => Failure::new(ExitCode::Detect, "detect", cause),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use buildpack::descriptor::Descriptor;
+use buildpack::descriptor::{self, Descriptor};
 use buildpack::group::GroupElement;
 use buildpack::order::OrderGroup;
 use platform::files::System;
@@ -10,6 +10,7 @@ use platform::{ExitCode, Failure};
 use tracing::debug;
 
 use crate::Inputs;
+use crate::advice::{self, Explanation};
 
 /// One place in a group that is being expanded.
 #[derive(Clone, Debug)]
@@ -22,20 +23,22 @@ pub(crate) enum Item {
 
 /// Composite buildpacks around a module, innermost first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ancestry(Option<Rc<(String, Self)>>);
+pub(crate) struct Ancestry(Option<Rc<(GroupElement, Self)>>);
 
 impl Ancestry {
     /// Returns the ancestry of what `composite` contains; `None` if that contains itself (BPD-048).
     pub(crate) fn below(&self, composite: &GroupElement) -> Option<Self> {
         let label = composite.label();
-        let mut ancestor = self;
-        while let Some(node) = &ancestor.0 {
-            if node.0 == label {
-                return None;
-            }
-            ancestor = &node.1;
+        if self.elements().any(|around| around.label() == label) {
+            return None;
         }
-        Some(Self(Some(Rc::new((label, self.clone())))))
+        Some(Self(Some(Rc::new((composite.clone(), self.clone())))))
+    }
+
+    /// Returns the composite buildpacks, innermost first.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &GroupElement> {
+        let nodes = std::iter::successors(self.0.as_deref(), |node| node.1.0.as_deref());
+        nodes.map(|node| &node.0)
     }
 }
 
@@ -130,24 +133,31 @@ fn verify(inputs: &Inputs<'_>, element: &GroupElement) -> Result<(), Failure> {
     } else {
         "Buildpack"
     };
-    let descriptor = look_up(inputs, element)
-        .map_err(|cause| Failure::new(ExitCode::Failed, "initialize detector", cause))?;
+    let descriptor = look_up(inputs, element).map_err(|error| {
+        advice::of_module(inputs, element, &error).tell();
+        Failure::new(ExitCode::Failed, "initialize detector", error)
+    })?;
     let module = GroupElement {
-        api: descriptor.api,
+        api: descriptor.api.clone(),
         ..element.clone()
     };
-    platform::api::verify_module(kind, &module).map(|_| ())
+    let verified = platform::api::verify_module(kind, &module);
+    verified.map(drop).inspect_err(|_| {
+        Explanation::of(element, &advice::of_api(&descriptor)).tell();
+    })
 }
 
 /// Reads the descriptor of a module.
-pub(crate) fn look_up(inputs: &Inputs<'_>, element: &GroupElement) -> anyhow::Result<Descriptor> {
+pub(crate) fn look_up(
+    inputs: &Inputs<'_>,
+    element: &GroupElement,
+) -> Result<Descriptor, descriptor::Error> {
     let GroupElement { id, version, .. } = element;
-    let found = if element.extension {
+    if element.extension {
         inputs.modules.extension(id, version)
     } else {
         inputs.modules.buildpack(id, version)
-    };
-    found.map_err(anyhow::Error::from)
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use tracing::{debug, info};
 
+use crate::advice::Explanations;
+
 /// How important a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -14,9 +16,17 @@ pub(crate) enum Level {
     Info,
 }
 
-/// Lines in the order in which they were said.
+/// Lines in the order in which they were said, and what helps whoever must do something about them.
 #[derive(Debug, Default)]
-pub(crate) struct Transcript(Vec<(Level, String)>);
+pub(crate) struct Transcript {
+    lines: Vec<(Level, String)>,
+    /// Of modules that broke a rule.
+    pub(crate) mistakes: Explanations,
+    /// Of plans that could not be made.
+    pub(crate) loose_ends: Explanations,
+    /// How many groups were decided on.
+    pub(crate) groups: usize,
+}
 
 impl Transcript {
     pub(crate) fn debug(&mut self, line: impl Into<String>) {
@@ -28,12 +38,12 @@ impl Transcript {
     }
 
     pub(crate) fn say(&mut self, level: Level, line: impl Into<String>) {
-        self.0.push((level, line.into()));
+        self.lines.push((level, line.into()));
     }
 
     /// Hands the lines to the log; all of them, whatever the level, where `everything` is true.
     pub(crate) fn tell(&self, everything: bool) {
-        for (level, line) in &self.0 {
+        for (level, line) in &self.lines {
             match level {
                 _ if everything => platform::log::unfiltered(line),
                 Level::Debug => debug!("{line}"),
@@ -49,7 +59,7 @@ impl Transcript {
             Level::Debug => "debug",
             Level::Info => "info",
         };
-        let lines = self.0.iter();
+        let lines = self.lines.iter();
         lines
             .map(|(of, line)| format!("{} {line}", level(*of)))
             .collect()

@@ -4,10 +4,12 @@
 //! without a loose end wins. Names are walked in sorted order, where the reference's order is chance.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use buildpack::group::GroupElement;
 use buildpack::plan::{BuildPlan, Plan, PlanEntry, PlanSections, Provider, Require};
 
+use crate::advice::Explanation;
 use crate::transcript::Transcript;
 
 /// A module that passed, and its build plan.
@@ -76,25 +78,24 @@ fn try_one(mut trial: Vec<Choice<'_>>, transcript: &mut Transcript) -> Option<Re
     loop {
         let names = dependencies(&trial);
         let unmet = names.iter().flat_map(|(name, dependency)| {
-            dependency
-                .early_requires
-                .iter()
-                .map(move |at| (*at, format!("requires {name}")))
+            let early = dependency.early_requires.iter();
+            early.map(|at| (*at, LooseEnd::Unmet(name)))
         });
         let unused = names.iter().flat_map(|(name, dependency)| {
-            dependency
-                .extra_provides
-                .iter()
-                .map(move |at| (*at, format!("provides unused {name}")))
+            let extra = dependency.extra_provides.iter();
+            extra.map(|at| (*at, LooseEnd::Unused(name)))
         });
         let mut dropped = vec![false; trial.len()];
-        for (at, what) in unmet.chain(unused) {
-            let label = trial[at].element.label();
+        for (at, loose_end) in unmet.chain(unused) {
+            let element = trial[at].element;
+            let label = element.label();
             if !trial[at].droppable {
-                transcript.debug(format!("fail: {label} {what}"));
+                transcript.debug(format!("fail: {label} {loose_end}"));
+                let explanation = Explanation::of_loose_end(element, &loose_end);
+                transcript.loose_ends.add(explanation);
                 return None;
             }
-            transcript.debug(format!("skip: {label} {what}"));
+            transcript.debug(format!("skip: {label} {loose_end}"));
             dropped[at] = true;
         }
         if !dropped.contains(&true) {
@@ -114,6 +115,24 @@ fn try_one(mut trial: Vec<Choice<'_>>, transcript: &mut Transcript) -> Option<Re
         }
         let mut dropped = dropped.into_iter();
         trial.retain(|_| !dropped.next().unwrap_or_default());
+    }
+}
+
+/// What a module wants of a plan, and the plan does not have.
+#[derive(Debug)]
+pub(crate) enum LooseEnd<'a> {
+    /// It requires what nobody in front of it, nor itself, provides.
+    Unmet(&'a str),
+    /// It provides what nobody behind it, nor itself, requires.
+    Unused(&'a str),
+}
+
+impl fmt::Display for LooseEnd<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unmet(name) => write!(f, "requires {name}"),
+            Self::Unused(name) => write!(f, "provides unused {name}"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use buildpack::detect::DetectRun;
 use buildpack::group::{Group, GroupElement};
 
 use crate::Outputs;
+use crate::advice::Explanation;
 use crate::transcript::{Level, Transcript};
 use crate::trial::{self, Passed};
 
@@ -17,8 +18,8 @@ pub(crate) enum Rejection {
     Failed,
     /// It did not pass, and a module of it ended in an error.
     ModuleError,
-    /// Detection cannot go on.
-    Broken(anyhow::Error),
+    /// Detection cannot go on; with what helps.
+    Broken(anyhow::Error, Box<Explanation>),
 }
 
 /// Decides on a group from what its modules said.
@@ -26,6 +27,7 @@ pub(crate) fn decide(
     runs: &[(&GroupElement, &DetectRun)],
     transcript: &mut Transcript,
 ) -> Result<Outputs, Rejection> {
+    transcript.groups += 1;
     for (element, run) in runs {
         quote(element, run, transcript);
     }
@@ -80,6 +82,9 @@ fn quote(element: &GroupElement, run: &DetectRun, transcript: &mut Transcript) {
     if let Some(error) = &run.error {
         transcript.say(level, format!("======== Error: {label} ========"));
         transcript.say(level, error.as_str());
+    }
+    if let Some(advice) = &run.advice {
+        transcript.mistakes.add(Explanation::of(element, advice));
     }
 }
 

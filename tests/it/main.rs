@@ -4,6 +4,7 @@
 
 mod analyze;
 mod author_build;
+mod author_detect;
 mod bad_input;
 mod build;
 mod callers;

@@ -116,7 +116,7 @@ impl Document {
     }
 
     /// Returns the line of a key, `processes[1].direct`, or of an item, `processes[1]`; 0 where it is not there.
-    pub(crate) fn line_of(&self, place: &str) -> usize {
+    pub fn line_of(&self, place: &str) -> usize {
         self.lines.get(place).copied().unwrap_or_default()
     }
 }

@@ -44,7 +44,11 @@ pub(super) fn error(text: &str, errors: &[toml::de::Error]) -> Option<Error> {
     let span = first.span().unwrap_or_default();
     let spot = Spot::new(text, span.start.min(text.len()), span.end.min(text.len()));
     let (line, key, message) = spot.describe(first.message());
-    Some(at(line, &key, &message))
+    // The reference counts a line end that is too early to the line behind it.
+    Some(Error {
+        line: spot.line,
+        ..at(line, &key, &message)
+    })
 }
 
 /// How our parser begins to tell of a string that goes wrong.

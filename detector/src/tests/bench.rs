@@ -136,6 +136,7 @@ impl Bench {
         let inputs = Inputs {
             api: PlatformApi::negotiate(Some(self.api)).unwrap(),
             order: &self.order,
+            order_path: Path::new("/cnb/order.toml"),
             system: &self.system,
             modules: &modules,
             app_dir: &app,
