@@ -207,6 +207,41 @@ fn the_user_s_files_have_no_suffixes_and_go_in_front_of_paths() {
     assert_eq!(&cleared, env.variables());
 }
 
+/// BPD-031: the variable, its value before, and after the user's file holds `/user`.
+#[test]
+fn path_variables_of_the_user_go_in_front_and_others_replace() {
+    for name in [
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "LIBRARY_PATH",
+        "CPATH",
+        "PKG_CONFIG_PATH",
+    ] {
+        for (before, after) in [
+            (Some("/a:/b"), "/user:/a:/b"),
+            (Some(""), "/user"),
+            (None, "/user"),
+        ] {
+            assert_eq!(with_user_file(name, before), after, "{name} {before:?}");
+        }
+    }
+    for name in ["HOME", "CNB_STACK_ID", "NO_PROXY"] {
+        assert_eq!(with_user_file(name, Some("/a")), "/user", "{name}");
+    }
+}
+
+fn with_user_file(name: &str, before: Option<&str>) -> String {
+    let platform = folder(&[(&format!("env/{name}"), "/user")]);
+    let env = env(&before
+        .map(|value| (name, value))
+        .into_iter()
+        .collect::<Vec<_>>());
+    let vars = env
+        .for_module(platform.path(), Path::new(""), false)
+        .unwrap();
+    vars[OsStr::new(name)].to_str().unwrap().to_owned()
+}
+
 #[test]
 fn the_operator_s_files_come_last_and_default() {
     let platform = folder(&[("env/A", "user"), ("env/PATH", "/user")]);
