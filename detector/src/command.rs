@@ -105,6 +105,7 @@ pub fn detect(
         order: &order,
         order_path: &flags.order_path,
         system: &system,
+        system_path: &flags.system_path,
         modules: &modules,
         app_dir: &flags.app_dir,
         platform_dir: &flags.platform_dir,

@@ -48,6 +48,8 @@ pub struct Inputs<'a> {
     pub order_path: &'a Path,
     /// Buildpacks around every group; looked at from Platform API 0.15 on.
     pub system: &'a System,
+    /// Where they were read from.
+    pub system_path: &'a Path,
     /// Where modules are.
     pub modules: &'a Modules,
     /// The app, working directory of every `bin/detect`.

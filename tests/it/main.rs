@@ -5,6 +5,7 @@
 mod analyze;
 mod author_build;
 mod author_detect;
+mod author_program;
 mod bad_input;
 mod build;
 mod callers;

@@ -121,6 +121,7 @@ impl Detection {
             .env("CNB_NO_COLOR", "true")
             .env("CNB_EXTENSIONS_DIR", self.path("extensions"))
             .env("CNB_BUILD_CONFIG_DIR", self.path("build-config"))
+            .env("CNB_SYSTEM_PATH", self.path("system.toml"))
             .current_dir(self.dir.path());
         for (flag, name) in [
             ("-app", "app"),

@@ -305,6 +305,11 @@ fn a_bad_plan_is_an_error_that_keeps_the_output() {
     let run = Bench::new("rm $2").detect("0.10");
     let error = run.error.unwrap();
     assert!(error.starts_with("open ") && error.ends_with("plan.toml: no such file or directory"));
+    let advice = run.advice.unwrap();
+    assert_eq!(
+        advice.problem,
+        "removed its build plan, or made it unreadable"
+    );
     let run = Bench::new("rm $2; mkdir $2").detect("0.10");
     assert!(run.error.unwrap().ends_with("plan.toml: is a directory"));
 }

@@ -138,6 +138,7 @@ impl Bench {
             order: &self.order,
             order_path: Path::new("/cnb/order.toml"),
             system: &self.system,
+            system_path: Path::new("/cnb/system.toml"),
             modules: &modules,
             app_dir: &app,
             platform_dir: &platform,

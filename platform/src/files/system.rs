@@ -34,15 +34,16 @@ struct SystemFile {
     system: Sides,
 }
 
+// Errors name the reference's types.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename = "files.System")]
 struct Sides {
     pre: Side,
     post: Side,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename = "files.SystemBuildpacks")]
 struct Side {
     buildpacks: Vec<Reference>,
 }
