@@ -4,13 +4,12 @@ mod layers;
 mod outputs;
 mod review;
 
-use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::api::BuildpackApi;
 use crate::descriptor::Descriptor;
-use crate::env::{self, BuildEnv};
+use crate::env::BuildEnv;
 use crate::fault::{Advice, Fault};
 use crate::group::escape_id;
 use crate::launch::{Label, Process, Slice};
@@ -71,7 +70,7 @@ pub fn build(
     warn: &mut dyn FnMut(String),
 ) -> Result<BuildOutputs, Error> {
     let layers = inputs.layers_dir.join(escape_id(&module.id));
-    let handed_over = plan.hand_over(&module.id).map_err(no_plan)?;
+    let handed_over = plan.hand_over(&module.id)?;
     syscall_text::make_dirs(&layers).map_err(|e| no_layers_dir(&layers, &e))?;
 
     let paths = [&layers, &handed_over.path];
@@ -81,7 +80,7 @@ pub fn build(
     for (name, metadata) in &types {
         if metadata.build {
             env.add_build_layer(&layers.join(name))
-                .map_err(unreadable_env)?;
+                .map_err(|e| e.fault())?;
         }
     }
     let types = types.into_iter().collect();
@@ -101,25 +100,11 @@ pub fn build(
     Ok(outputs)
 }
 
-fn no_plan(error: impl Display) -> Fault {
-    let problem = format!("the buildpack's plan cannot be written here: {error}");
-    let remedy = "let TMPDIR name a folder that the building user may write";
-    Fault::new(error, Advice::new(&std::env::temp_dir(), problem, remedy))
-}
-
 fn no_layers_dir(layers: &Path, error: &syscall_text::Error) -> Fault {
     let reason = syscall_text::reason(&error.cause);
     let problem = format!("the folder for its layers cannot be made: {reason}");
     let remedy = "remove what is in its place, or let the building user write there";
     Fault::new(error, Advice::new(layers, problem, remedy))
-}
-
-fn unreadable_env(error: env::Error) -> Fault {
-    let reason = syscall_text::reason(&error.cause().cause);
-    let problem = format!("a file of the environment cannot be read: {reason}");
-    let remedy = "remove it, or make it a file that the building user may read";
-    let advice = Advice::new(&error.cause().path, problem, remedy);
-    Fault::new(error, advice)
 }
 
 /// Why a buildpack's build failed.
@@ -163,7 +148,7 @@ fn run(
             inputs.build_config_dir,
             module.clear_env,
         )
-        .map_err(unreadable_env)?;
+        .map_err(|e| e.fault())?;
     let paths = [
         ("CNB_PLATFORM_DIR", inputs.platform_dir),
         ("CNB_BP_PLAN_PATH", plan_path.as_path()),

@@ -56,31 +56,37 @@ pub struct Error {
     text: String,
     /// Where it is wrong; 0 for the file as a whole.
     pub line: usize,
-    /// What to do about it, where the text does not say.
-    pub advice: String,
+    /// What is wrong, in plain words.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
-/// Reads and checks a Dockerfile. Things to warn of are added to `warnings`, also where it fails.
-pub fn read(path: &Path, kind: Kind, warnings: &mut Vec<String>) -> Result<Effect, Error> {
-    let bytes = syscall_text::read_file(path).map_err(|e| Error::at(0, e.to_string()))?;
-    check(&String::from_utf8_lossy(&bytes), kind, warnings)
+/// Reads and checks a Dockerfile. What to warn of goes to `warn`, also where the file is then refused.
+pub fn read(path: &Path, kind: Kind, warn: &mut dyn FnMut(String)) -> Result<Effect, Error> {
+    let bytes = syscall_text::read_file(path).map_err(|error| {
+        let problem = format!("cannot be read: {}", syscall_text::reason(&error.cause));
+        let remedy = "make it a file that the building user may read";
+        Error::at(0, error.to_string()).explained(problem, remedy)
+    })?;
+    check(&String::from_utf8_lossy(&bytes), kind, warn)
 }
 
 /// Checks the text of a Dockerfile.
-pub fn check(text: &str, kind: Kind, warnings: &mut Vec<String>) -> Result<Effect, Error> {
+pub fn check(text: &str, kind: Kind, warn: &mut dyn FnMut(String)) -> Result<Effect, Error> {
     let instructions = lines::parse(text)?;
     let file = File::new(&instructions)?;
     file.check_single_stage(kind)?;
     match kind {
         Kind::Build => {
-            file.warn(kind, warnings);
+            file.warn(kind, warn);
             file.check_base_argument()?;
             file.from(kind)?;
             file.check_base()
         }
         Kind::Run => {
             file.from(kind)?;
-            file.warn(kind, warnings);
+            file.warn(kind, warn);
             Ok(())
         }
     }?;
@@ -124,7 +130,9 @@ impl<'a> File<'a> {
                 "ARG" if file.stages.is_empty() => file.arguments.push(instruction),
                 _ if file.stages.is_empty() => {
                     let error = Error::at(instruction.line, "no build stage in current context");
-                    return Err(error.advise("only ARG may stand in front of FROM".to_owned()));
+                    let problem = format!("{} stands in front of FROM", instruction.keyword());
+                    let remedy = "put it behind FROM; only ARG may stand in front";
+                    return Err(error.explained(problem, remedy));
                 }
                 _ => file.commands.push(instruction),
             }
@@ -138,14 +146,16 @@ impl<'a> File<'a> {
         };
         let name = kind.file_name();
         let text = format!("{name} is not permitted to use multistage build");
-        Err(Error::at(second.line, text).advise("leave one FROM; it extends one image".to_owned()))
+        let remedy = "leave one FROM: a Dockerfile of an extension extends one image";
+        Err(Error::at(second.line, text).explained("holds a second FROM", remedy))
     }
 
     /// Returns the only FROM.
     fn from(&self, kind: Kind) -> Result<&'a Instruction, Error> {
         self.stages.first().copied().ok_or_else(|| {
             let text = format!("{} should have at least one stage", kind.file_name());
-            Error::at(0, text).advise(format!("say what is extended: FROM {BASE}"))
+            let remedy = format!("say what is extended: FROM {BASE}");
+            Error::at(0, text).explained("holds no FROM", remedy)
         })
     }
 
@@ -154,15 +164,24 @@ impl<'a> File<'a> {
     }
 
     fn check_base_argument(&self) -> Result<(), Error> {
-        let wrong = match &self.arguments[..] {
-            [argument] if names(argument) == BASE_ARGUMENT => return Ok(()),
-            [] => self.stages.first().map_or(0, |from| from.line),
-            [argument] => argument.line,
-            [_, second, ..] => second.line,
+        let (line, problem) = match &self.arguments[..] {
+            [argument] if first_name(argument) == BASE_ARGUMENT => return Ok(()),
+            [] => {
+                let line = self.stages.first().map_or(0, |from| from.line);
+                (line, "there is no ARG in front of FROM".to_owned())
+            }
+            [argument] => {
+                let name = first_name(argument);
+                (
+                    argument.line,
+                    format!("declares {name} instead of {BASE_ARGUMENT}"),
+                )
+            }
+            [_, second, ..] => (second.line, "is a second ARG in front of FROM".to_owned()),
         };
         let text = "build.Dockerfile did not start with required ARG command";
-        let advice = format!("let one ARG stand in front of FROM: ARG {BASE_ARGUMENT}");
-        Err(Error::at(wrong, text).advise(advice))
+        let remedy = format!("begin with two lines: ARG {BASE_ARGUMENT}, and FROM {BASE}");
+        Err(Error::at(line, text).explained(problem, remedy))
     }
 
     fn check_base(&self) -> Result<(), Error> {
@@ -172,17 +191,16 @@ impl<'a> File<'a> {
         }
         let line = self.stages.first().map_or(0, |from| from.line);
         let text = "build.Dockerfile did not contain required FROM ${base_image} command";
-        let advice = format!(
-            "write FROM {BASE} instead of FROM {base}: the image is the lifecycle's choice"
-        );
-        Err(Error::at(line, text).advise(advice))
+        let remedy =
+            format!("write FROM {BASE}: which image is extended is the lifecycle's choice");
+        Err(Error::at(line, text).explained(format!("begins with {base}"), remedy))
     }
 
-    fn warn(&self, kind: Kind, warnings: &mut Vec<String>) {
+    fn warn(&self, kind: Kind, warn: &mut dyn FnMut(String)) {
         for command in &self.commands {
             let keyword = command.keyword();
             if !RECOMMENDED.contains(&keyword.as_str()) {
-                warnings.push(format!(
+                warn(format!(
                     "{} command {keyword} on line {} is not recommended",
                     kind.file_name(),
                     command.line
@@ -193,22 +211,29 @@ impl<'a> File<'a> {
 }
 
 /// Returns the first name that an ARG declares.
-fn names(argument: &Instruction) -> &str {
+fn first_name(argument: &Instruction) -> &str {
     let first = argument.args.first().map_or("", String::as_str);
     first.split_once('=').map_or(first, |(name, _)| name)
 }
 
 impl Error {
+    /// Returns an error that says all that there is to say.
     fn at(line: usize, text: impl Into<String>) -> Self {
+        let text = text.into();
         Self {
-            text: text.into(),
+            problem: text.clone(),
+            text,
             line,
-            advice: String::new(),
+            remedy: "correct this instruction".to_owned(),
         }
     }
 
-    fn advise(self, advice: String) -> Self {
-        Self { advice, ..self }
+    fn explained(self, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            remedy: remedy.into(),
+            ..self
+        }
     }
 }
 

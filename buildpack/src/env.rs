@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
+use crate::fault::{Advice, Fault};
 use crate::syscall_text;
 
 /// The environment that buildpacks get, as it grows during a build.
@@ -88,6 +89,14 @@ impl Error {
         match self {
             Self::EnvFiles { source, .. } | Self::Syscall(source) => source,
         }
+    }
+
+    /// Returns the failure of the module that was to have the environment.
+    pub(crate) fn fault(&self) -> Fault {
+        let reason = syscall_text::reason(&self.cause().cause);
+        let problem = format!("a file of the environment cannot be read: {reason}");
+        let remedy = "remove it, or make it a file that the building user may read";
+        Fault::new(self, Advice::new(&self.cause().path, problem, remedy))
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::decode;
+use crate::decode::{Document, FileError};
+use crate::fault::{Advice, Fault};
+use crate::syscall_text;
 
 /// Name of the file in an extension's output.
 pub const FILE_NAME: &str = "extend-config.toml";
@@ -14,41 +16,54 @@ pub const FILE_NAME: &str = "extend-config.toml";
 /// Arguments that the lifecycle sets itself.
 const RESERVED: [&str; 3] = ["build_id", "user_id", "group_id"];
 
-/// What is wrong with the file. The text is the reference's.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// It cannot be read.
-    #[error("reading extend config: {0}")]
-    Read(#[from] decode::FileError),
-    /// It sets an argument that is not its own to set.
-    #[error("validating extend config: invalid content: arg with name {name:?} is not allowed")]
-    Reserved {
-        /// The argument.
-        name: String,
-        /// The list that it is in: `build.args` or `run.args`.
-        list: &'static str,
-    },
-}
-
 /// Checks the file; a missing one is fine.
-pub fn check(path: &Path) -> Result<(), Error> {
-    let config: Config = match decode::from_file(path) {
+pub fn check(path: &Path) -> Result<(), Fault> {
+    let document = match Document::open(path) {
         Err(error) if error.is_not_found() => return Ok(()),
-        other => other?,
+        Err(error) => return Err(unreadable(path, &error)),
+        Ok(document) => document,
     };
+    let config: Config = document
+        .decode()
+        .map_err(|error| unreadable(path, &error.into()))?;
     for (list, args) in [
         ("build.args", config.build.args),
         ("run.args", config.run.args),
     ] {
-        let reserved = args
-            .into_iter()
-            .find(|arg| RESERVED.contains(&arg.name.as_str()));
-        if let Some(Arg { name, .. }) = reserved {
-            return Err(Error::Reserved { name, list });
-        }
+        let is_reserved = |arg: &Arg| RESERVED.contains(&arg.name.as_str());
+        let Some(index) = args.iter().position(is_reserved) else {
+            continue;
+        };
+        let name = &args[index].name;
+        let text = format!(
+            "validating extend config: invalid content: arg with name {name:?} is not allowed"
+        );
+        let problem = format!("sets {name}, which is for the lifecycle to set");
+        let remedy = format!("take it out of [[{list}]]");
+        let line = document.line_of(&format!("{list}[{index}].name"));
+        return Err(Fault::new(
+            text,
+            Advice::new(path, problem, remedy).at(line),
+        ));
     }
     Ok(())
+}
+
+fn unreadable(path: &Path, error: &FileError) -> Fault {
+    let advice = match error {
+        FileError::Decode(error) => {
+            Advice::new(path, &*error.problem, "correct the TOML").at(error.line)
+        }
+        FileError::Syscall(error) => {
+            let problem = format!("cannot be read: {}", syscall_text::reason(&error.cause));
+            Advice::new(
+                path,
+                problem,
+                "make it a file that the building user may read",
+            )
+        }
+    };
+    Fault::new(format!("reading extend config: {error}"), advice)
 }
 
 #[derive(Default, Deserialize)]
@@ -97,6 +112,13 @@ mod tests {
                     "validating extend config: invalid content: arg with name \"{name}\" is not allowed"
                 );
                 assert_eq!(said(&text), expected, "{list}");
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join(FILE_NAME);
+                fs_err::write(&path, &text).unwrap();
+                let advice = check(&path).unwrap_err().advice;
+                let place = format!("{}:5: sets {name},", path.display());
+                assert!(advice.to_string().starts_with(&place), "{advice}");
+                assert_eq!(advice.remedy, format!("take it out of [[{list}.args]]"));
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::descriptor::Descriptor;
 use crate::dockerfile::{self, Effect, Kind};
 use crate::env::BuildEnv;
 use crate::extend_config;
+use crate::fault::{Advice, Fault};
 use crate::group::escape_id;
 use crate::plan::BuildpackPlan;
 use crate::program::{self, Program};
@@ -66,18 +67,18 @@ pub struct Dockerfile {
 }
 
 /// Runs one extension's `bin/generate`, if it has one, and checks its outputs. Its own output goes to `output` as it
-/// comes, things to warn of to `warnings`, also where it fails.
+/// comes, what to warn about to `warn`, also where the outputs are then refused.
 pub fn generate(
     module: &Descriptor,
     api: BuildpackApi,
     plan: &BuildpackPlan,
     inputs: &GenerateInputs<'_>,
     output: &mut (dyn Write + Send),
-    warnings: &mut Vec<String>,
+    warn: &mut dyn FnMut(String),
 ) -> Result<GenerateOutputs, Error> {
     let dir = inputs.output_dir.join(escape_id(&module.id));
-    let handed_over = plan.hand_over(&module.id).map_err(Error::other)?;
-    syscall_text::make_dirs(&dir).map_err(Error::other)?;
+    let handed_over = plan.hand_over(&module.id)?;
+    syscall_text::make_dirs(&dir).map_err(|e| no_output_dir(&dir, &e))?;
 
     let program = module.dir.join("bin").join("generate");
     let outputs = if exists(&program)? {
@@ -90,11 +91,11 @@ pub fn generate(
             inputs,
             output,
         )?;
-        read(module, &dir, warnings)?
+        read(module, &dir, warn)?
     } else {
         let prepared = module.dir.join("generate");
-        let found = read(module, &prepared, warnings)?;
-        prepared::copy(&prepared, &dir, &module.dir).map_err(Error::other)?;
+        let found = read(module, &prepared, warn)?;
+        prepared::copy(&prepared, &dir, &module.dir)?;
         found.moved(&prepared, &dir)
     };
     Ok(GenerateOutputs {
@@ -113,59 +114,32 @@ pub fn generate(
 pub enum Error {
     /// `bin/generate` could not run or ended badly: exit code 91 (IMX-014).
     #[error("{0}")]
-    Extension(String),
+    Extension(Fault),
     /// Everything else: exit code 92.
-    #[error("{text}")]
-    Outputs {
-        /// What is wrong, in the reference's words.
-        text: String,
-        /// Where it is wrong and what to do, where the text does not say.
-        advice: Option<Advice>,
-    },
-}
-
-/// A place in an extension's output, and what is to be done there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advice {
-    /// File or folder.
-    pub path: PathBuf,
-    /// Line of the file; 0 for the whole of it.
-    pub line: usize,
-    /// What to do; empty where the place says enough.
-    pub text: String,
-}
-
-impl std::fmt::Display for Advice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if self.line > 0 {
-            write!(f, ", line {}", self.line)?;
-        }
-        if !self.text.is_empty() {
-            write!(f, ": {}", self.text)?;
-        }
-        Ok(())
-    }
+    #[error("{0}")]
+    Outputs(Fault),
 }
 
 impl Error {
-    fn other(text: impl std::fmt::Display) -> Self {
-        Self::Outputs {
-            text: text.to_string(),
-            advice: None,
+    /// Returns what the author of the extension should know.
+    pub fn advice(&self) -> &Advice {
+        match self {
+            Self::Extension(fault) | Self::Outputs(fault) => &fault.advice,
         }
     }
+}
 
-    fn advised(text: impl std::fmt::Display, path: PathBuf, line: usize, advice: String) -> Self {
-        Self::Outputs {
-            text: text.to_string(),
-            advice: Some(Advice {
-                path,
-                line,
-                text: advice,
-            }),
-        }
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Outputs(fault)
     }
+}
+
+fn no_output_dir(dir: &Path, error: &syscall_text::Error) -> Fault {
+    let reason = syscall_text::reason(&error.cause);
+    let problem = format!("the folder for its output cannot be made: {reason}");
+    let remedy = "remove what is in its place, or let the building user write there";
+    Fault::new(error, Advice::new(dir, problem, remedy))
 }
 
 impl GenerateOutputs {
@@ -197,7 +171,7 @@ fn run(
             inputs.build_config_dir,
             module.clear_env,
         )
-        .map_err(Error::other)?;
+        .map_err(|e| e.fault())?;
     // Unlike those of detect and build, these do not depend on the API.
     for (name, path) in [
         ("CNB_BP_PLAN_PATH", plan_path),
@@ -225,9 +199,12 @@ fn run(
         output.write_all(bytes)?;
         output.flush()
     })
-    .map_err(|e| Error::Extension(e.to_string()))?;
+    .map_err(Error::Extension)?;
     match program::ending(status) {
-        Some(ending) => Err(Error::Extension(ending)),
+        Some(ending) => Err(Error::Extension(Fault::new(
+            ending,
+            program::diagnosis::of_end(program, status),
+        ))),
         None => Ok(()),
     }
 }
@@ -236,29 +213,23 @@ fn run(
 fn read(
     module: &Descriptor,
     dir: &Path,
-    warnings: &mut Vec<String>,
+    warn: &mut dyn FnMut(String),
 ) -> Result<GenerateOutputs, Error> {
-    let config = dir.join(extend_config::FILE_NAME);
-    extend_config::check(&config).map_err(|error| match &error {
-        extend_config::Error::Reserved { list, name } => {
-            let advice = format!("take {name} out of [[{list}]]; the lifecycle sets it");
-            Error::advised(&error, config.clone(), 0, advice)
-        }
-        extend_config::Error::Read(_) => Error::advised(&error, config.clone(), 0, String::new()),
-    })?;
+    extend_config::check(&dir.join(extend_config::FILE_NAME))?;
     let mut outputs = GenerateOutputs::default();
     for kind in [Kind::Run, Kind::Build] {
         let path = dir.join(kind.file_name());
         if !exists(&path)? {
             continue;
         }
-        let effect = dockerfile::read(&path, kind, warnings).map_err(|error| {
+        let effect = dockerfile::read(&path, kind, warn).map_err(|error| {
             let text = format!(
                 "failed to parse {} for extension {}: {error}",
                 kind.file_name(),
                 module.id
             );
-            Error::advised(text, path.clone(), error.line, error.advice)
+            let advice = Advice::new(&path, error.problem, error.remedy).at(error.line);
+            Fault::new(text, advice)
         })?;
         outputs.dockerfiles.push(Dockerfile { kind, path, effect });
     }
@@ -276,12 +247,15 @@ fn contexts(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     match &found[..] {
-        [shared, own, ..] if shared.ends_with("context") => Err(Error::advised(
-            "image-specific context dir is provided together with a shared context",
-            own.clone(),
-            0,
-            format!("keep either this folder or {}", shared.display()),
-        )),
+        [shared, own, ..] if shared.ends_with("context") => {
+            let text = "image-specific context dir is provided together with a shared context";
+            let problem = format!(
+                "stands beside {}, which is for both images",
+                shared.display()
+            );
+            let remedy = "keep one folder for both images, context, or one for each, context.build and context.run";
+            Err(Fault::new(text, Advice::new(own, problem, remedy)).into())
+        }
         _ => Ok(found),
     }
 }
@@ -298,7 +272,12 @@ fn metadata(path: &Path) -> Result<Option<std::fs::Metadata>, Error> {
     match fs_err::metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::other(syscall_text::Error::new("stat", path, error))),
+        Err(error) => {
+            let problem = format!("cannot be looked at: {}", syscall_text::reason(&error));
+            let remedy = "let the building user look into its folder";
+            let advice = Advice::new(path, problem, remedy);
+            Err(Fault::new(syscall_text::Error::new("stat", path, error), advice).into())
+        }
     }
 }
 

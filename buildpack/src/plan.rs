@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Advice, Fault};
 use crate::group::escape_id;
 use crate::{encode, syscall_text};
 
@@ -123,7 +124,15 @@ pub struct BuildpackPlan {
 
 impl BuildpackPlan {
     /// Writes the plan of the module `id` into a folder of its own, which goes with what is returned (BPB-016, IMX-009).
-    pub(crate) fn hand_over(&self, id: &str) -> Result<HandedOver, String> {
+    pub(crate) fn hand_over(&self, id: &str) -> Result<HandedOver, Fault> {
+        self.write_for(id).map_err(|error| {
+            let problem = format!("the plan of {id} cannot be written here: {error}");
+            let remedy = "let TMPDIR name a folder that the building user may write";
+            Fault::new(error, Advice::new(&std::env::temp_dir(), problem, remedy))
+        })
+    }
+
+    fn write_for(&self, id: &str) -> Result<HandedOver, String> {
         let escaped = escape_id(id);
         let dir = tempfile::Builder::new()
             .prefix(&format!("{escaped}-"))

@@ -17,12 +17,13 @@ use std::path::Path;
 use buildpack::descriptor::Modules;
 use buildpack::dockerfile::Kind;
 use buildpack::env::BuildEnv;
+use buildpack::fault::Advice;
 use buildpack::generate::{self, Dockerfile, GenerateInputs};
 use buildpack::group::GroupElement;
 use buildpack::plan::Plan;
 use platform::files::{Analyzed, RunToml};
 use platform::{ExitCode, Failure, PlatformApi};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, warn};
 
 /// What generation works on.
 #[derive(Clone, Copy, Debug)]
@@ -120,20 +121,16 @@ fn run_extensions(
         debug!("Finding plan");
         let offered = plan.find(&extension.id, true);
         debug!("Invoking command");
-        let mut warnings = Vec::new();
         let outputs = generate::generate(
             &module,
             api,
             &offered,
             &generate_inputs,
             output,
-            &mut warnings,
+            &mut |warning| warn!("{warning}"),
         );
-        for warning in warnings {
-            warn!("{warning}");
-        }
         let outputs = outputs.map_err(|error| {
-            help(&label, &module.dir, &error);
+            explain(&label, error.advice());
             let code = match error {
                 generate::Error::Extension(_) => ExitCode::Extension,
                 _ => ExitCode::Generate,
@@ -156,19 +153,10 @@ fn run_extensions(
     Ok((dockerfiles, plan))
 }
 
-/// Says which extension it was, and where; the error that ends the phase has the reference's words, which do not.
-fn help(label: &str, dir: &Path, error: &generate::Error) {
-    match error {
-        generate::Error::Extension(ending) => {
-            let program = dir.join("bin").join("generate");
-            info!("Extension {label} failed: {}: {ending}", program.display());
-        }
-        generate::Error::Outputs {
-            advice: Some(advice),
-            ..
-        } => info!("Extension {label} breaks a rule: {advice}"),
-        _ => info!("Extension {label} could not generate"),
-    }
+/// Tells the author of an extension what is wrong with it, and what to do; the last line of the log is the reference's.
+fn explain(extension: &str, advice: &Advice) {
+    error!("extension {extension}: {advice}");
+    error!("to fix it: {}", advice.remedy);
 }
 
 fn failed(cause: anyhow::Error) -> Failure {

@@ -249,20 +249,29 @@ fn a_program_that_fails_ends_with_91_and_everything_else_with_92() {
         (
             "echo no; exit 4",
             91,
-            "no\nExtension x@1 failed: ROOT/extensions/x/1/bin/generate: exit status 4\n\
-             ERROR: failed to build: exit status 4\n",
+            "no
+ERROR: extension x@1: ROOT/extensions/x/1/bin/generate: ended with exit code 4
+ERROR: to fix it: its output above says why; if there is none, let it say what it does before it gives up (in bash: set -x)
+ERROR: failed to build: exit status 4
+",
         ),
         (
-            "kill -9 $$",
+            "kill -15 $$",
             91,
-            "Extension x@1 failed: ROOT/extensions/x/1/bin/generate: signal: killed\n\
-             ERROR: failed to build: signal: killed\n",
+            "\
+ERROR: extension x@1: ROOT/extensions/x/1/bin/generate: was ended by signal 15 (terminated)
+ERROR: to fix it: the program crashed or was told to stop: what it was doing is in its output above
+ERROR: failed to build: signal: terminated
+",
         ),
         (
             "echo FROM a > $1/run.Dockerfile; echo FROM b >> $1/run.Dockerfile",
             92,
-            "Extension x@1 breaks a rule: ROOT/layers/generated/x/run.Dockerfile, line 2: leave one FROM; it extends one image\n\
-             ERROR: failed to build: failed to parse run.Dockerfile for extension x: run.Dockerfile is not permitted to use multistage build\n",
+            "\
+ERROR: extension x@1: ROOT/layers/generated/x/run.Dockerfile:2: holds a second FROM
+ERROR: to fix it: leave one FROM: a Dockerfile of an extension extends one image
+ERROR: failed to build: failed to parse run.Dockerfile for extension x: run.Dockerfile is not permitted to use multistage build
+",
         ),
     ];
     for (script, code, said) in table {
@@ -315,7 +324,7 @@ fn outputs_that_break_a_rule_are_refused() {
                 "[[build.args]]\nname = \"build_id\"\nvalue = \"\"\n",
             )],
             "validating extend config: invalid content: arg with name \"build_id\" is not allowed",
-            "extend-config.toml: take build_id out of [[build.args]]; the lifecycle sets it",
+            "extend-config.toml:2: sets build_id, which is for the lifecycle to set\nERROR: to fix it: take it out of [[build.args]]",
         ),
         (
             &[(
@@ -323,47 +332,47 @@ fn outputs_that_break_a_rule_are_refused() {
                 "[[run.args]]\nname = \"group_id\"\nvalue = \"\"\n",
             )],
             "validating extend config: invalid content: arg with name \"group_id\" is not allowed",
-            "extend-config.toml: take group_id out of [[run.args]]; the lifecycle sets it",
+            "extend-config.toml:2: sets group_id, which is for the lifecycle to set\nERROR: to fix it: take it out of [[run.args]]",
         ),
         // IMX-018, DET-040
         (
             &[("context/x", ""), ("context.run/x", "")],
             "image-specific context dir is provided together with a shared context",
-            "context.run: keep either this folder or ROOT/extensions/acme_x/1/generate/context",
+            "context.run: stands beside ROOT/extensions/acme_x/1/generate/context, which is for both images\nERROR: to fix it: keep one folder for both images, context, or one for each, context.build and context.run",
         ),
         // IMX-019
         (
             &[("run.Dockerfile", ""), ("build.Dockerfile", "")],
             "failed to parse run.Dockerfile for extension acme/x: file with no instructions",
-            "run.Dockerfile",
+            "run.Dockerfile: holds no instruction\nERROR: to fix it: say what shall be done with the image, or leave the file out",
         ),
         // IMX-020
         (
             &[("build.Dockerfile", "# nothing\n")],
             "failed to parse build.Dockerfile for extension acme/x: file with no instructions",
-            "build.Dockerfile",
+            "build.Dockerfile: holds no instruction\nERROR: to fix it: say what shall be done with the image, or leave the file out",
         ),
         (
             &[("run.Dockerfile", "FROM a\nRNU x\n")],
             "failed to parse run.Dockerfile for extension acme/x: dockerfile parse error on line 2: unknown instruction: RNU (did you mean RUN?)",
-            "run.Dockerfile, line 2",
+            "run.Dockerfile:2: unknown instruction: RNU (did you mean RUN?)\nERROR: to fix it: correct this instruction",
         ),
         (
             &[("run.Dockerfile", "FROM a\nRUN cat <<EOF\nhello\n")],
             "failed to parse run.Dockerfile for extension acme/x: unterminated heredoc",
-            "run.Dockerfile, line 2: the here-document needs a line that holds EOF and nothing else",
+            "run.Dockerfile:2: the here-document EOF has no end\nERROR: to fix it: end it with a line that holds EOF and nothing else",
         ),
         // IMX-021
         (
             &[("build.Dockerfile", "FROM ${base_image}\n")],
             "failed to parse build.Dockerfile for extension acme/x: build.Dockerfile did not start with required ARG command",
-            "build.Dockerfile, line 1: let one ARG stand in front of FROM: ARG base_image",
+            "build.Dockerfile:1: there is no ARG in front of FROM\nERROR: to fix it: begin with two lines: ARG base_image, and FROM ${base_image}",
         ),
         // IMX-022
         (
             &[("build.Dockerfile", "ARG base_image\nFROM $base_image\n")],
             "failed to parse build.Dockerfile for extension acme/x: build.Dockerfile did not contain required FROM ${base_image} command",
-            "build.Dockerfile, line 2: write FROM ${base_image} instead of FROM $base_image: the image is the lifecycle's choice",
+            "build.Dockerfile:2: begins with $base_image\nERROR: to fix it: write FROM ${base_image}: which image is extended is the lifecycle's choice",
         ),
         // IMX-023
         (
@@ -372,15 +381,15 @@ fn outputs_that_break_a_rule_are_refused() {
                 "ARG base_image\nFROM ${base_image}\nFROM b\n",
             )],
             "failed to parse build.Dockerfile for extension acme/x: build.Dockerfile is not permitted to use multistage build",
-            "build.Dockerfile, line 3: leave one FROM; it extends one image",
+            "build.Dockerfile:3: holds a second FROM\nERROR: to fix it: leave one FROM: a Dockerfile of an extension extends one image",
         ),
         (
             &[("run.Dockerfile", "ARG a\n")],
             "failed to parse run.Dockerfile for extension acme/x: run.Dockerfile should have at least one stage",
-            "run.Dockerfile: say what is extended: FROM ${base_image}",
+            "run.Dockerfile: holds no FROM\nERROR: to fix it: say what is extended: FROM ${base_image}",
         ),
     ];
-    for (files, error, place) in table {
+    for (files, error, advice) in table {
         for api in ["0.12", "0.13"] {
             let extensions = Extensions::new(api);
             extensions.bring("acme/x", files);
@@ -388,7 +397,7 @@ fn outputs_that_break_a_rule_are_refused() {
             let ran = extensions.run();
             assert_eq!(ran.code, 92, "{}", ran.text);
             let expected = format!(
-                "Extension acme/x@1 breaks a rule: ROOT/extensions/acme_x/1/generate/{place}\n\
+                "ERROR: extension acme/x@1: ROOT/extensions/acme_x/1/generate/{advice}\n\
                  ERROR: failed to build: {error}\n"
             );
             assert_eq!(behind_the_group(&ran.text), expected);

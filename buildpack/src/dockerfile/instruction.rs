@@ -171,12 +171,9 @@ impl Instruction {
                 .and_then(|()| self.check_flags(grammar)),
             None => Err(format!("unknown instruction: {}", self.name) + &self.did_you_mean()),
         };
-        checked.map_err(|text| {
-            let line = self.line;
-            Error::at(
-                line,
-                format!("dockerfile parse error on line {line}: {text}"),
-            )
+        checked.map_err(|problem| Error {
+            text: format!("dockerfile parse error on line {}: {problem}", self.line),
+            ..Error::at(self.line, problem)
         })
     }
 

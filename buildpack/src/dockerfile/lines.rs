@@ -24,7 +24,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Instruction>, Error> {
         instructions.push(instruction);
     }
     if instructions.is_empty() {
-        return Err(Error::at(0, "file with no instructions"));
+        let remedy = "say what shall be done with the image, or leave the file out";
+        let error = Error::at(0, "file with no instructions");
+        return Err(error.explained("holds no instruction", remedy));
     }
     Ok(instructions)
 }
@@ -87,11 +89,10 @@ impl<'a> Lines<'a> {
                 return Ok(());
             }
         }
-        let error = Error::at(announced, "unterminated heredoc");
-        Err(error.advise(format!(
-            "the here-document needs a line that holds {} and nothing else",
-            here_doc.delimiter
-        )))
+        let delimiter = &here_doc.delimiter;
+        let problem = format!("the here-document {delimiter} has no end");
+        let remedy = format!("end it with a line that holds {delimiter} and nothing else");
+        Err(Error::at(announced, "unterminated heredoc").explained(problem, remedy))
     }
 
     fn next(&mut self) -> Option<&'a str> {
@@ -120,7 +121,7 @@ impl<'a> Lines<'a> {
         };
         if seen.contains(&name) {
             let text = format!("only one {name} parser directive can be used");
-            return Err(Error::at(self.number, text));
+            return Err(Error::at(self.number, &*text).explained(&*text, "leave one of them"));
         }
         if name == "escape" {
             self.escape = match value {
@@ -128,7 +129,8 @@ impl<'a> Lines<'a> {
                 "`" => '`',
                 _ => {
                     let text = format!("invalid escape token '{value}' does not match ` or \\");
-                    return Err(Error::at(self.number, text));
+                    let remedy = "write \\ or `, or leave the directive out";
+                    return Err(Error::at(self.number, &*text).explained(&*text, remedy));
                 }
             };
         }
@@ -246,7 +248,7 @@ mod tests {
             assert_eq!(shape(text), expected, "{text:?}");
         }
         let error = parse("RUN <<END\nx").unwrap_err();
-        assert!(error.advice.contains("a line that holds END"), "{error:?}");
+        assert!(error.remedy.contains("a line that holds END"), "{error:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ const HEAD: &str = "ARG base_image\nFROM ${base_image}\n";
 /// Returns base, whether it extends, and warnings; or the error and its line.
 fn outcome(kind: Kind, text: &str) -> String {
     let mut warnings = Vec::new();
-    let checked = check(text, kind, &mut warnings);
+    let checked = check(text, kind, &mut |warning| warnings.push(warning));
     let mut said = match checked {
         Ok(effect) => format!(
             "{} {}",
@@ -200,7 +200,7 @@ proptest::proptest! {
     fn no_file_is_too_odd_to_be_judged(words in proptest::collection::vec(word(), 0..40)) {
         let text = words.concat();
         for kind in [Kind::Build, Kind::Run] {
-            if let Err(error) = check(&text, kind, &mut Vec::new()) {
+            if let Err(error) = check(&text, kind, &mut |_| {}) {
                 proptest::prop_assert!(error.line <= text.lines().count(), "{text:?}: {error:?}");
             }
         }
@@ -262,26 +262,74 @@ fn word() -> impl proptest::strategy::Strategy<Value = String> {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let error = read(dir.path(), Kind::Run, &mut Vec::new()).unwrap_err();
+    let error = read(dir.path(), Kind::Run, &mut |_| {}).unwrap_err();
     let expected = format!("read {}: is a directory", dir.path().display());
     assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn rules_come_with_advice() {
+fn rules_come_with_a_remedy() {
+    let two_lines = "begin with two lines: ARG base_image, and FROM ${base_image}";
     let cases = [
-        (Kind::Build, "FROM ${base_image}", "ARG base_image"),
+        (
+            Kind::Build,
+            "FROM ${base_image}",
+            "there is no ARG in front of FROM",
+            two_lines,
+        ),
+        (
+            Kind::Build,
+            "ARG a=1 base_image\nFROM b",
+            "declares a instead of base_image",
+            two_lines,
+        ),
+        (
+            Kind::Build,
+            "ARG base_image\nARG a\nFROM b",
+            "is a second ARG in front of FROM",
+            two_lines,
+        ),
         (
             Kind::Build,
             "ARG base_image\nFROM debian",
-            "FROM ${base_image} instead of FROM debian",
+            "begins with debian",
+            "write FROM ${base_image}",
         ),
-        (Kind::Build, "ARG base_image", "FROM ${base_image}"),
-        (Kind::Run, "FROM a\nFROM b", "one FROM"),
-        (Kind::Run, "RUN a", "only ARG"),
+        (
+            Kind::Build,
+            "ARG base_image",
+            "holds no FROM",
+            "FROM ${base_image}",
+        ),
+        (
+            Kind::Run,
+            "FROM a\nFROM b",
+            "holds a second FROM",
+            "leave one FROM",
+        ),
+        (
+            Kind::Run,
+            "run a",
+            "RUN stands in front of FROM",
+            "only ARG",
+        ),
+        (Kind::Run, "", "holds no instruction", "leave the file out"),
+        (
+            Kind::Run,
+            "FROM a\nUSER",
+            "USER requires exactly one argument",
+            "correct this instruction",
+        ),
+        (
+            Kind::Run,
+            "# escape=x\nFROM a",
+            "invalid escape token 'x' does not match ` or \\",
+            "write \\ or `",
+        ),
     ];
-    for (kind, text, expected) in cases {
-        let error = check(text, kind, &mut Vec::new()).unwrap_err();
-        assert!(error.advice.contains(expected), "{text:?}: {error:?}");
+    for (kind, text, problem, remedy) in cases {
+        let error = check(text, kind, &mut |_| {}).unwrap_err();
+        assert_eq!(error.problem, problem);
+        assert!(error.remedy.contains(remedy), "{text:?}: {error:?}");
     }
 }

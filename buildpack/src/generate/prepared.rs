@@ -1,35 +1,22 @@
 //! Copying what an extension without `bin/generate` brings along (IMX-015, IMX-016).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::fault::{Advice, Fault};
 use crate::syscall_text;
-
-/// Why something could not be copied.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(transparent)]
-    Syscall(#[from] syscall_text::Error),
-    /// A link leads to what the extension is not.
-    #[error(
-        "{} leads out of the extension; put what it shall hold into {}",
-        link.display(),
-        root.display()
-    )]
-    Outside { link: PathBuf, root: PathBuf },
-}
 
 /// Copies what lies in a folder of the extension `root` into another one; a missing folder holds nothing.
 ///
 /// Links right in the folder are followed within the extension, because what they lead to need not be there when an
 /// image is extended; those below it are part of what Dockerfiles copy, and stay links.
-pub(super) fn copy(from: &Path, to: &Path, root: &Path) -> Result<(), Error> {
-    for entry in syscall_text::read_dir_if_present(from)? {
+pub(super) fn copy(from: &Path, to: &Path, root: &Path) -> Result<(), Fault> {
+    for entry in syscall_text::read_dir_if_present(from).map_err(|e| refused(&e))? {
         let target = to.join(&entry.name);
         if entry.kind.is_symlink() && !is_inside(&entry.path, root)? {
-            return Err(Error::Outside {
-                link: entry.path,
-                root: root.to_owned(),
-            });
+            let problem = format!("is a link that leads out of {}", root.display());
+            let text = format!("{} {problem}", entry.path.display());
+            let remedy = "put what it leads to into the extension";
+            return Err(Fault::new(text, Advice::new(&entry.path, problem, remedy)));
         }
         let found = fs_err::metadata(&entry.path).map_err(failed("stat", &entry.path))?;
         if found.is_dir() {
@@ -41,15 +28,15 @@ pub(super) fn copy(from: &Path, to: &Path, root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_inside(link: &Path, root: &Path) -> Result<bool, Error> {
+fn is_inside(link: &Path, root: &Path) -> Result<bool, Fault> {
     let target = fs_err::canonicalize(link).map_err(failed("stat", link))?;
     let root = fs_err::canonicalize(root).map_err(failed("stat", root))?;
     Ok(target.starts_with(root))
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
-    syscall_text::make_dirs(to)?;
-    for entry in syscall_text::read_dir(from)? {
+fn copy_tree(from: &Path, to: &Path) -> Result<(), Fault> {
+    syscall_text::make_dirs(to).map_err(|e| refused(&e))?;
+    for entry in syscall_text::read_dir(from).map_err(|e| refused(&e))? {
         let target = to.join(&entry.name);
         if entry.kind.is_dir() {
             copy_tree(&entry.path, &target)?;
@@ -64,7 +51,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Copies a file with its mode. Pipes and devices are no part of a build's sources, and left out.
-fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_file(from: &Path, to: &Path) -> Result<(), Fault> {
     let found = fs_err::metadata(from).map_err(failed("stat", from))?;
     if found.is_file() {
         replace(to)?;
@@ -73,24 +60,31 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn copy_link(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_link(from: &Path, to: &Path) -> Result<(), Fault> {
     let target = fs_err::read_link(from).map_err(failed("readlink", from))?;
     replace(to)?;
     fs_err::os::unix::fs::symlink(target, to).map_err(failed("symlink", to))
 }
 
 /// Makes room: an earlier run may have left a file or a link here.
-fn replace(path: &Path) -> Result<(), Error> {
+fn replace(path: &Path) -> Result<(), Fault> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(syscall_text::Error::new("unlink", path, error).into())
+            Err(failed("unlink", path)(error))
         }
         _ => Ok(()),
     }
 }
 
-fn failed(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
-    move |error| syscall_text::Error::new(operation, path, error).into()
+fn failed(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Fault {
+    move |error| refused(&syscall_text::Error::new(operation, path, error))
+}
+
+fn refused(error: &syscall_text::Error) -> Fault {
+    let reason = syscall_text::reason(&error.cause);
+    let problem = format!("cannot be copied to what extensions generate: {reason}");
+    let remedy = "let the building user read the extension and write <generated>";
+    Fault::new(error, Advice::new(&error.path, problem, remedy))
 }
 
 #[cfg(test)]
@@ -166,7 +160,7 @@ mod tests {
             let link = from.join("context");
             symlink(target, &link).unwrap();
             let error = copy(&from, &to, &root.path().join("x")).unwrap_err();
-            let expected = format!("{} leads out of the extension", link.display());
+            let expected = format!("{} is a link that leads out of", link.display());
             assert!(error.to_string().starts_with(&expected), "{error}");
             assert_eq!(fs_err::read_dir(&to).unwrap().count(), 0);
             fs_err::remove_file(link).unwrap();
