@@ -425,7 +425,7 @@ mixins = 7
                 &["build"],
                 vec![any()],
             ),
-            // COM-080
+            // COM-080, BPD-003: of stacks the id counts.
             ("0.9", bionic_stack.to_owned(), &["build"], vec![bionic()]),
             (
                 "0.9",

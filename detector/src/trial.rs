@@ -258,7 +258,7 @@ mod tests {
             (&["a +x", "b -x"], "a b"),
             // BPD-064: a module satisfies itself.
             (&["a +x -x"], "a"),
-            // BPD-065: a require before any provider is unmet, the provide behind it unused.
+            // BPD-065, DET-026: a require before any provider is unmet, the provide behind it unused.
             (&["a -x", "b +x"], "fail"),
             (&["a? -x", "b? +x", "c"], "c"),
             (&["a +x"], "fail"),

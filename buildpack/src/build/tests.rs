@@ -70,11 +70,16 @@ fn each_api_sets_its_variables() {
     let rest = "CNB_LAYERS_DIR CNB_PLATFORM_DIR";
     let target = "CNB_TARGET_ARCH CNB_TARGET_OS";
     let cases = [
+        // BPB-005
         ("0.7", "CNB_BUILDPACK_DIR".to_owned()),
+        // BPB-004; BPD-026: no target
         ("0.8", format!("{paths} {rest}")),
         ("0.9", format!("{paths} {rest}")),
+        // BPB-006, COM-083
         ("0.10", format!("{paths} {rest} {target}")),
+        // BPD-028: no execution environment
         ("0.11", format!("{paths} {rest} {target}")),
+        // BLD-019, COM-024
         ("0.12", format!("{paths} CNB_EXEC_ENV {rest} {target}")),
     ];
     for (api, expected) in cases {

@@ -104,10 +104,14 @@ fn each_api_sets_its_variables() {
     let paths = "CNB_BUILDPACK_DIR CNB_BUILD_PLAN_PATH CNB_PLATFORM_DIR";
     let target = "CNB_TARGET_ARCH CNB_TARGET_DISTRO_NAME CNB_TARGET_OS";
     let cases = [
+        // BPD-024; in each row BPD-029: no other variable comes through
         ("0.7", old.to_owned()),
+        // BPD-026: no target
         ("0.8", paths.to_owned()),
         ("0.9", paths.to_owned()),
+        // COM-083
         ("0.10", format!("{paths} {target}")),
+        // BPD-028: no execution environment
         ("0.11", format!("{paths} {target}")),
     ];
     for (api, expected) in cases {

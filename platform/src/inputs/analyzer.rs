@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// Flag, field, what it takes, APIs, variable, default
-    /// (ANA-002, ANA-003, ANA-004, ANA-005, ANA-006, COM-016, COM-017, COM-019).
+    /// (ANA-002, ANA-003, ANA-004, ANA-005, ANA-006, ANA-007, COM-016, COM-017, COM-019).
     const TABLE: &str = r#"
         layers             layers_dir           Dir        all    CNB_LAYERS_DIR           "/layers"
         analyzed           analyzed_path        Path       all    CNB_ANALYZED_PATH        "/layers/analyzed.toml"

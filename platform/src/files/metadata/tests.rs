@@ -60,6 +60,7 @@ fn read_text(text: &str) -> Result<BuildMetadata, Failure> {
     read(layers.path())
 }
 
+/// EXP-048: every key in its place.
 #[test]
 fn the_file_of_a_build() {
     let mut extension = module("ext/curl");
