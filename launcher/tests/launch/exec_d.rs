@@ -36,12 +36,13 @@ fn exec_d_programs_set_variables_one_after_the_other() {
     let image = Image::new(&process("command = ['tool']\ndirect = true"));
     image.file("late/tool", "#!/bin/sh\necho $SEEN\n", 0o755);
     image.file("layers/acme_one/a/env/SEEN", "0", 0o644);
-    // In byte order of the names.
+    // BPL-024, BPL-025, BPX-028, LCH-017: general files in byte order of their names, then the type's, then the next layer's.
     exec_d(&image, "a/exec.d/10", "echo \"SEEN = '$SEEN 10'\" >&3");
     exec_d(&image, "a/exec.d/9", "echo \"SEEN = '$SEEN 9'\" >&3");
     exec_d(&image, "a/exec.d/web/1", "echo \"SEEN = '$SEEN web'\" >&3");
     exec_d(&image, "a/exec.d/other/1", "exit 1");
     exec_d(&image, "b/exec.d/1", "echo \"SEEN = '$SEEN b'\" >&3");
+    // BPL-026, BPL-028, LCH-018: each sees what was set before it, and what it sets of PATH finds the command.
     exec_d(
         &image,
         "b/exec.d/2",
