@@ -8,6 +8,7 @@
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, Resettable, TypedValueParser};
@@ -137,12 +138,13 @@ fn read<T: clap::Args>(
         }
     })?;
     let words = words(&command, &typed, &invocation.variables);
+    refuse_bytes(&command, &typed, &words)?;
     let positionals = typed
         .positionals
         .iter()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    // What clap can still refuse is text that is not UTF-8 where only text makes sense.
+    // Nothing is left that clap could refuse, but it may know better.
     let wrong = |error: clap::Error| Refusal::Wrong(error.to_string().trim_end().to_owned());
     let matches = without_environment(command)
         .try_get_matches_from(words)
@@ -228,6 +230,33 @@ fn words(command: &clap::Command, typed: &Typed, variables: &Variables) -> Vec<O
         }
     }
     words
+}
+
+/// Refuses what is not UTF-8 where only text makes sense. A variable's value is not shown.
+fn refuse_bytes(command: &clap::Command, typed: &Typed, words: &[OsString]) -> Result<(), Refusal> {
+    for arg in command.get_arguments() {
+        let is_text = arg.get_value_parser().type_id() == TypeId::of::<String>();
+        let Some(name) = arg.get_long().filter(|_| is_text) else {
+            continue;
+        };
+        let start = format!("--{name}=");
+        let is_bytes = |word: &&OsString| {
+            word.to_str().is_none() && word.as_bytes().starts_with(start.as_bytes())
+        };
+        let Some(word) = words.iter().find(is_bytes) else {
+            continue;
+        };
+        let value = OsStr::from_bytes(&word.as_bytes()[start.len()..]);
+        let (value, whose) = match arg.get_env() {
+            Some(variable) if !typed.values.contains_key(name) => {
+                (String::new(), format!("of {}", variable.display()))
+            }
+            _ => (go_flags::quote(value) + " ", format!("for flag -{name}")),
+        };
+        let text = format!("invalid value {value}{whose}: not UTF-8");
+        return Err(Refusal::Wrong(text));
+    }
+    Ok(())
 }
 
 /// Returns the values that a flag's variable gives it.

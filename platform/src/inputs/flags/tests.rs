@@ -1,3 +1,5 @@
+use std::os::unix::ffi::OsStringExt as _;
+
 use super::testing::call;
 use super::*;
 use crate::inputs::groups::{CommonFlags, ImageFlags, UserFlags};
@@ -159,6 +161,36 @@ fn flags_of_other_apis_are_unknown_and_say_whose_they_are() {
             refused.map(|text| Refusal::Wrong(format!("flag provided but not defined: {text}")));
         assert_eq!(result.err(), refused, "0.{minor} {args:?}");
     }
+}
+
+/// A path may be any bytes, a text may not; what stands in a variable stays there.
+#[test]
+fn bytes_are_no_text() {
+    let bytes = || OsString::from_vec(b"a\xff".to_vec());
+    let refused = |args: &[OsString], pairs: &[(&str, OsString)]| {
+        let mut call = call(13, &[], &[]);
+        call.args = args.to_vec();
+        let pairs = pairs.iter().cloned();
+        call.variables = Variables::from_pairs(pairs.map(|(name, value)| (name.into(), value)));
+        read::<Flags>(&call, GATES).err()
+    };
+    let wrong = |text: &str| Some(Refusal::Wrong(text.to_owned()));
+    assert_eq!(refused(&["-app".into(), bytes()], &[]), None);
+    assert_eq!(refused(&[], &[("CNB_APP_DIR", bytes())]), None);
+    assert_eq!(
+        refused(&["-log-level".into(), bytes()], &[]),
+        wrong(r#"invalid value "a\xff" for flag -log-level: not UTF-8"#)
+    );
+    assert_eq!(
+        refused(&["-insecure-registry".into(), bytes()], &[]),
+        wrong(r#"invalid value "a\xff" for flag -insecure-registry: not UTF-8"#)
+    );
+    let variable = [("CNB_LOG_LEVEL", bytes())];
+    assert_eq!(
+        refused(&[], &variable),
+        wrong("invalid value of CNB_LOG_LEVEL: not UTF-8")
+    );
+    assert_eq!(refused(&["-log-level=info".into()], &variable), None);
 }
 
 #[test]
