@@ -32,7 +32,7 @@ impl Kind {
     }
 
     /// Returns the name of the file in an extension's output.
-    pub fn file_name(self) -> &'static str {
+    pub const fn file_name(self) -> &'static str {
         match self {
             Self::Build => "build.Dockerfile",
             Self::Run => "run.Dockerfile",

@@ -27,6 +27,16 @@ use crate::program::{self, Program};
 use crate::syscall_text;
 use crate::target::Target;
 
+/// Files in an extension's output that mean something.
+const FILES: [&str; 3] = [
+    Kind::Run.file_name(),
+    Kind::Build.file_name(),
+    extend_config::FILE_NAME,
+];
+
+/// Folders in an extension's output that mean something: for both images, or for one.
+const CONTEXTS: [&str; 3] = ["context", "context.build", "context.run"];
+
 /// What every `bin/generate` of a run gets.
 #[derive(Clone, Copy, Debug)]
 pub struct GenerateInputs<'a> {
@@ -234,13 +244,42 @@ fn read(
         outputs.dockerfiles.push(Dockerfile { kind, path, effect });
     }
     outputs.contexts = contexts(dir)?;
+    for advice in misnamed(dir) {
+        let label = module.label();
+        warn(format!("extension {label}: {advice}; {}", advice.remedy));
+    }
     Ok(outputs)
+}
+
+/// Returns what an author may have meant to be an output, whose name nobody looks for.
+fn misnamed(dir: &Path) -> Vec<Advice> {
+    let entries = syscall_text::read_dir_if_present(dir).unwrap_or_default();
+    let meant = |name: &str| {
+        let mut known = FILES.iter().chain(&CONTEXTS);
+        match known.find(|known| known.eq_ignore_ascii_case(name)) {
+            Some(exact) if *exact == name => None,
+            Some(near) => Some((*near).to_owned()),
+            None => name
+                .eq_ignore_ascii_case("Dockerfile")
+                .then(|| format!("{} or {}", FILES[0], FILES[1])),
+        }
+    };
+    let advice = |entry: &syscall_text::Entry| {
+        let meant = meant(&entry.name.to_string_lossy())?;
+        let remedy = format!("call it {meant}");
+        Some(Advice::new(
+            &entry.path,
+            "is not looked at under this name",
+            remedy,
+        ))
+    };
+    entries.iter().filter_map(advice).collect()
 }
 
 /// Returns the folders to copy from: one for both images, or one for each (IMX-018).
 fn contexts(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
-    for name in ["context", "context.build", "context.run"] {
+    for name in CONTEXTS {
         let path = dir.join(name);
         if is_dir(&path)? {
             found.push(path);

@@ -17,13 +17,14 @@ use std::path::Path;
 use buildpack::descriptor::Modules;
 use buildpack::dockerfile::Kind;
 use buildpack::env::BuildEnv;
-use buildpack::fault::Advice;
 use buildpack::generate::{self, Dockerfile, GenerateInputs};
 use buildpack::group::GroupElement;
 use buildpack::plan::Plan;
 use platform::files::{Analyzed, RunToml};
 use platform::{ExitCode, Failure, PlatformApi};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
+
+use crate::advice::Explanation;
 
 /// What generation works on.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +131,7 @@ fn run_extensions(
             &mut |warning| warn!("{warning}"),
         );
         let outputs = outputs.map_err(|error| {
-            explain(&label, error.advice());
+            Explanation::of(extension, error.advice()).tell();
             let code = match error {
                 generate::Error::Extension(_) => ExitCode::Extension,
                 _ => ExitCode::Generate,
@@ -151,12 +152,6 @@ fn run_extensions(
         debug!("Finished running generate for extension {label}");
     }
     Ok((dockerfiles, plan))
-}
-
-/// Tells the author of an extension what is wrong with it, and what to do; the last line of the log is the reference's.
-fn explain(extension: &str, advice: &Advice) {
-    error!("extension {extension}: {advice}");
-    error!("to fix it: {}", advice.remedy);
 }
 
 fn failed(cause: anyhow::Error) -> Failure {

@@ -383,3 +383,32 @@ fn warnings_are_given_also_where_the_file_is_refused() {
     let expected = "build.Dockerfile command CMD on line 2 is not recommended";
     assert_eq!(bench.warnings, [expected]);
 }
+
+#[test]
+fn names_that_nobody_looks_for_are_warned_of() {
+    let files = [
+        ("Dockerfile", "call it run.Dockerfile or build.Dockerfile"),
+        ("build.dockerfile", "call it build.Dockerfile"),
+        ("Context.run/x", "call it context.run"),
+        ("Extend-Config.toml", "call it extend-config.toml"),
+        ("run.Dockerfile", ""),
+        ("context/x", ""),
+        ("notes", ""),
+    ];
+    let texts = files.map(|(name, _)| (name, "FROM a\n"));
+    let mut bench = Bench::bringing(&texts);
+    bench.generate("0.10").unwrap();
+    let expected = files.iter().filter(|(_, remedy)| !remedy.is_empty());
+    let mut expected: Vec<_> = expected
+        .map(|(name, remedy)| {
+            let place = bench
+                .path("module/generate")
+                .join(name.trim_end_matches("/x"));
+            let place = place.display();
+            format!("extension acme/curl@1.0: {place}: is not looked at under this name; {remedy}")
+        })
+        .collect();
+    expected.sort();
+    bench.warnings.sort();
+    assert_eq!(bench.warnings, expected);
+}
