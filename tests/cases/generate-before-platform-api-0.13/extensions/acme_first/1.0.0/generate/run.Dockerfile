@@ -1,0 +1,2 @@
+FROM elsewhere
+RUN true
