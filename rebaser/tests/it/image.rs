@@ -234,3 +234,25 @@ fn the_new_run_image_is_one_for_the_app_s_platform() {
         assert_eq!(image.config["architecture"], architecture);
     }
 }
+
+/// Of several for one platform it is the one on the app's distribution, which a rebase would ask for anyway.
+#[test]
+fn the_new_run_image_is_one_for_the_app_s_distribution() {
+    let on = |sample: Sample, version: &str| {
+        let name = "io.buildpacks.base.distro.name";
+        let sample = sample.label(name, "ubuntu");
+        sample.label("io.buildpacks.base.distro.version", version)
+    };
+    for version in ["22.04", "24.04"] {
+        let layouts = Layouts::with(&on(Sample::app("0.12"), version));
+        let place = "index.docker.io/library/run/latest";
+        let manifests = ["24.04", "22.04"].map(|version| {
+            let run = on(Sample::base(&["new"]), version);
+            layouts.image(place, &run)
+        });
+        layouts.index(place, &manifests);
+        let image = layouts.rebased("0.12", &[]);
+        let label = image.label("io.buildpacks.base.distro.version");
+        assert_eq!(label, Some(version));
+    }
+}
