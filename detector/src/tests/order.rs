@@ -174,16 +174,22 @@ fn results_are_kept_for_later_groups() {
     assert_eq!(errors.count(), 3, "the kept result counts in each group");
 }
 
-/// BPD-046: a mismatch of targets is a result too, kept for a group where the module is optional and would have run.
+/// BPD-046, BPD-017: a mismatch of targets is a result too, kept for a group where the module is optional and would have
+/// run; and it takes the place of what the module said where it was optional.
 #[test]
 fn a_mismatch_of_targets_is_kept() {
-    let mut bench = Bench::new();
-    bench.passing(&["a"]);
-    bench.buildpack("arm", "[[targets]]\narch = 'arm64'\n", ":");
-    bench.order(&["a arm", "a arm?"]);
-    let detected = bench.detect();
-    assert_eq!(detected.ran, ["a@1"]);
-    assert_eq!(bench.participants(), "a");
+    for (order, ran, outcome) in [
+        (["a arm", "a arm?"], &["a@1"][..], "a"),
+        (["arm? no", "arm"], &["arm@1", "no@1"], "exit 21"),
+    ] {
+        let mut bench = Bench::new();
+        bench.passing(&["a"]);
+        bench.buildpack("no", "", "exit 100");
+        bench.buildpack("arm", "[[targets]]\narch = 'arm64'\n", ":");
+        bench.order(&order);
+        assert_eq!(bench.detect().ran, ran, "{order:?}");
+        assert_eq!(bench.participants(), outcome, "{order:?}");
+    }
 }
 
 /// BPD-047: both wait for each other; whoever ran alone would give up.

@@ -62,22 +62,46 @@ fn errors_count_where_a_required_module_failed_its_group() {
     }
 }
 
-/// BPD-069: who counts: failed optional ones and extensions do.
+/// BPD-069: who counts: failed optional ones do, be they skipped, in error or without a place in the plan; extensions do.
 #[test]
 fn the_participants_are_counted_where_some_are_missing() {
+    let table: &[(&str, &[&str], Option<&str>)] = &[
+        ("pass", &[], None),
+        ("pass no?", &[], Some("1 of 2")),
+        ("pass err?", &[], Some("1 of 2")),
+        ("pass loose?", &[], Some("1 of 2")),
+        ("pass no? err? loose?", &[], Some("1 of 4")),
+        ("pass", &["x"], Some("1 of 2")),
+        ("pass", &["y"], None),
+        ("pass no?", &["x y"], Some("2 of 4")),
+    ];
+    for (order, extensions, count) in table {
+        let mut bench = Bench::new();
+        bench.passing(&["pass"]);
+        bench.buildpack("no", "", "exit 100");
+        bench.buildpack("err", "", "exit 7");
+        bench.buildpack("loose", "", &plan("-x"));
+        bench.extension("x", "", "exit 100");
+        bench.extension("y", "", ":");
+        bench.extensions(extensions);
+        bench.order(&[order]);
+        let lines = bench.detect().lines;
+        let said = lines.iter().find(|line| line.contains("participating"));
+        let expected = count.map(|count| format!("info {count} buildpacks participating"));
+        assert_eq!(said, expected.as_ref(), "{order} {extensions:?}");
+    }
+}
+
+/// BPD-071: nobody is optional any more.
+#[test]
+fn who_takes_part_is_required_from_then_on() {
     let mut bench = Bench::new();
-    bench.passing(&["acme/pass"]);
-    bench.buildpack("no", "", "exit 100");
-    bench.buildpack("err", "", "exit 7");
-    bench.buildpack("loose", "", &plan("-x"));
-    bench.extension("x", "", "exit 100");
+    bench.passing(&["a"]);
+    bench.extension("x", "", ":");
     bench.extensions(&["x"]);
-    bench.order(&["acme/pass no? err? loose?"]);
-    let lines = bench.detect().lines;
-    assert_eq!(
-        lines[lines.len() - 2..],
-        ["info 1 of 5 buildpacks participating", "info acme/pass 1"]
-    );
+    bench.order(&["a?"]);
+    let group = bench.detect().end.unwrap().group;
+    assert!(!group.group[0].optional && !group.group_extensions[0].optional);
 }
 
 /// A run of the command, as a platform calls it, on the files of a bench.
@@ -88,7 +112,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn end(&self) -> Result<(), (u8, String)> {
+    fn invocation(&self) -> Invocation {
         let path = |name: &str| self.bench.path(name).display().to_string();
         let args = [
             ("-app", "app"),
@@ -107,12 +131,16 @@ impl Run<'_> {
         for (name, value) in self.variables {
             variables = variables.with(name, value);
         }
-        let invocation = Invocation {
+        Invocation {
             name: "detector".to_owned(),
             api: PlatformApi::negotiate(Some(self.api)).unwrap(),
             args: args.collect(),
             variables,
-        };
+        }
+    }
+
+    fn end(&self) -> Result<(), (u8, String)> {
+        let invocation = self.invocation();
         let analyzed = Analyzed::default();
         detector::parse(&invocation)
             .and_then(|flags| crate::command::detect(&invocation, &flags.unwrap(), &analyzed))
@@ -319,6 +347,12 @@ fn variables_count_at_every_platform_api() {
     write(&bench.path("config/env/OPERATOR"), "yes");
     let config = bench.path("config").display().to_string();
     for api in ["0.7", "0.10", "0.11", "0.15"] {
+        let flags = detector::parse(&run(&bench, api).invocation()).unwrap();
+        assert_eq!(
+            flags.unwrap().build_config_dir,
+            Path::new("/cnb/build-config"),
+            "{api}"
+        );
         for (given, wanted) in [
             (None, "production"),
             (Some(""), "production"),
