@@ -79,6 +79,9 @@ fn owners_are_set_from_the_layer_s_folder_downward() {
                 .all(|it| it.name.starts_with('/') && !it.name.ends_with('/'))
         );
     }
+    let launcher = entries(&image, &record.launcher);
+    let text = fs::read_to_string(build.path("launcher")).unwrap();
+    assert_eq!(launcher.last().unwrap().text, text);
     // Those of the lifecycle itself are root's, whoever the user is.
     for sha in [&record.launcher, &record.process_types] {
         for entry in entries(&image, sha) {
