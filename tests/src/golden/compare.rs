@@ -93,10 +93,7 @@ pub fn compare(
             recorded.steps.len(),
             outcome.steps.len()
         );
-        found.push(Difference {
-            at: vec!["steps".to_owned()],
-            what,
-        });
+        found.push(Difference::new(vec!["steps".to_owned()], what));
     }
     if case.compare != Some(Extent::Exit) || closeness == Closeness::Strict {
         found.extend(snapshots(case, recorded, outcome, closeness));
@@ -131,8 +128,7 @@ fn snapshots(
 fn missing_of_better(case: &Case, outcome: &Outcome, at: &str) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut missing = |what: String| {
-        let at = vec![at.to_owned()];
-        found.push(Difference { at, what });
+        found.push(Difference::new(vec![at.to_owned()], what));
     };
     for file in &case.better_files {
         if !outcome.there.contains(file) {

@@ -17,6 +17,8 @@ pub struct Difference {
     pub at: Vec<String>,
     /// What was expected and what was found.
     pub what: String,
+    /// Every line that was expected is there, in its order, and there are more.
+    pub only_more: bool,
 }
 
 /// What kind of thing differs, for counting what only a strict comparison finds.
@@ -24,6 +26,8 @@ pub struct Difference {
 pub enum Kind {
     /// Exit codes and lines of a log.
     Log,
+    /// Lines of a log that stand beside those of the reference: who looks for one of its lines finds it.
+    MoreLog,
     /// The text of TOML and JSON files and of labels.
     Text,
     /// Modes inside of layouts.
@@ -38,10 +42,14 @@ pub enum Kind {
     Other,
 }
 
+/// Name of [`Kind::MoreLog`].
+pub const MORE_LOG: &str = "lines beside those of logs";
+
 impl fmt::Display for Kind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Log => "lines of logs",
+            Self::MoreLog => MORE_LOG,
             Self::Text => "text of documents and labels",
             Self::Modes => "modes in layouts",
             Self::MediaTypes => "media types",
@@ -53,10 +61,20 @@ impl fmt::Display for Kind {
 }
 
 impl Difference {
+    /// Says where two documents differ, and how.
+    pub fn new(at: Vec<String>, what: String) -> Self {
+        Self {
+            at,
+            what,
+            only_more: false,
+        }
+    }
+
     /// Returns what kind of thing differs.
     pub fn kind(&self) -> Kind {
         let way: Vec<_> = self.at.iter().rev().map(String::as_str).collect();
         match way[..] {
+            ["log", step] if step.starts_with("step ") && self.only_more => Kind::MoreLog,
             [_, step] | [step] if step.starts_with("step ") => Kind::Log,
             ["raw", ..] | [_, "labels_raw", ..] => Kind::Text,
             ["modes", ..] => Kind::Modes,
@@ -89,7 +107,7 @@ pub fn between(name: &str, expected: &Value, found: &Value) -> Vec<Difference> {
 fn compare(at: &mut Vec<String>, expected: &Value, found: &Value, out: &mut Vec<Difference>) {
     let mut differs = |at: &[String], what: String| {
         let at = at.to_vec();
-        out.push(Difference { at, what });
+        out.push(Difference::new(at, what));
     };
     match (expected, found) {
         _ if expected == found => {}
@@ -99,21 +117,24 @@ fn compare(at: &mut Vec<String>, expected: &Value, found: &Value, out: &mut Vec<
                 at.push(key.clone());
                 match (a.get(key), b.get(key)) {
                     (Some(a), Some(b)) => compare(at, a, b, out),
-                    (Some(a), None) => out.push(Difference {
-                        at: at.clone(),
-                        what: format!("MISSING, expected {}", short(a)),
-                    }),
-                    (None, found) => out.push(Difference {
-                        at: at.clone(),
-                        what: format!("UNEXPECTED {}", short(found.unwrap_or(&Value::Null))),
-                    }),
+                    (Some(a), None) => {
+                        let what = format!("MISSING, expected {}", short(a));
+                        out.push(Difference::new(at.clone(), what));
+                    }
+                    (None, found) => {
+                        let found = short(found.unwrap_or(&Value::Null));
+                        out.push(Difference::new(at.clone(), format!("UNEXPECTED {found}")));
+                    }
                 }
                 at.pop();
             }
         }
         (Value::Array(a), Value::Array(b)) => {
             if let (Some(a), Some(b)) = (lines(a), lines(b)) {
-                differs(at, lines_that_differ(&a, &b));
+                let mut difference = Difference::new(at.clone(), lines_that_differ(&a, &b));
+                let mut rest = b.iter();
+                difference.only_more = a.iter().all(|line| rest.any(|found| found == line));
+                out.push(difference);
                 return;
             }
             if a.len() != b.len() {
@@ -186,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn lines_beside_others_are_told_from_others() {
+        let log = |lines: &[&str]| json!({"log": lines});
+        for (found, kind) in [
+            (log(&["a", "more", "b"]), Kind::MoreLog),
+            (log(&["more", "a", "b", "more"]), Kind::MoreLog),
+            (log(&["a", "more"]), Kind::Log),
+            (log(&["b", "a"]), Kind::Log),
+            (log(&["a"]), Kind::Log),
+        ] {
+            let differences = between("step 1 x", &log(&["a", "b"]), &found);
+            assert_eq!(differences.len(), 1);
+            assert_eq!(differences[0].kind(), kind, "{found}");
+        }
+    }
+
+    #[test]
     fn differences_have_a_kind() {
         for (at, kind) in [
             ("step 1 exporter / log", Kind::Log),
@@ -214,8 +251,7 @@ mod tests {
             ("final / tree / layers/a", Kind::Other),
         ] {
             let at = at.split(" / ").map(str::to_owned).collect();
-            let what = String::new();
-            assert_eq!(Difference { at, what }.kind(), kind);
+            assert_eq!(Difference::new(at, String::new()).kind(), kind);
         }
     }
 
