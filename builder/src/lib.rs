@@ -182,15 +182,11 @@ impl Collected {
     }
 
     fn into_metadata(self, group: &Group) -> BuildMetadata {
-        let plain = |element: &GroupElement| GroupElement {
-            optional: false,
-            ..element.clone()
-        };
         let (processes, default_process_type) = self.processes.finish();
         BuildMetadata {
             bom: self.launch_bom,
-            buildpacks: group.group.iter().map(plain).collect(),
-            extensions: group.group_extensions.iter().map(plain).collect(),
+            buildpacks: group.group.clone(),
+            extensions: group.group_extensions.clone(),
             labels: self.labels,
             processes: Some(processes),
             slices: self.slices,
