@@ -81,13 +81,26 @@ mod tests {
 
     #[test]
     fn buildpack_labels_win_and_base_labels_stay() {
-        let overwriting = [(labels::PROJECT_METADATA, "mine"), ("a", "1"), ("a", "2")];
+        let overwriting = [
+            (labels::PROJECT_METADATA, "mine"),
+            (labels::BUILD_METADATA, "mine"),
+            ("a", "1"),
+            ("a", "2"),
+            (labels::EXEC_ENV, "mine"),
+        ];
         let config = config_with("0.15", &overwriting, "production");
+        assert_eq!(config.label(labels::BUILD_METADATA), Some("mine"));
         assert_eq!(config.label(labels::PROJECT_METADATA), Some("mine"));
         assert_eq!(config.label("a"), Some("2"));
         assert_eq!(config.label("kept"), Some("yes"));
         assert_ne!(config.label(labels::LIFECYCLE_METADATA), Some("stale"));
         assert_eq!(config.label(labels::EXEC_ENV), Some("production"));
+        let config = config_with(
+            "0.15",
+            &[(labels::LIFECYCLE_METADATA, "mine")],
+            "production",
+        );
+        assert_eq!(config.label(labels::LIFECYCLE_METADATA), Some("mine"));
     }
 
     #[test]

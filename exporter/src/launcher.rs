@@ -131,9 +131,13 @@ mod tests {
         for good in ["web", "zz.9_-", "é", "a b"] {
             assert!(process_types_layer(&processes(&[good])).is_ok(), "{good}");
         }
-        for bad in ["", "a/b", "a>b", "a<b", "a:b", "a|b", "a&b", "a\\b"] {
-            assert!(process_types_layer(&processes(&[bad])).is_err(), "{bad}");
+        for bad in ["a/b", "a>b", "a<b", "a:b", "a|b", "a&b", "a\\b"] {
+            let error = process_types_layer(&processes(&[bad])).expect_err(bad);
+            let begin = format!("invalid process type '{bad}'");
+            assert!(error.to_string().starts_with(&begin), "{error}");
         }
+        let error = process_types_layer(&processes(&[""])).expect_err("no type");
+        assert_eq!(error.to_string(), "type is required for all processes");
     }
 
     #[test]
