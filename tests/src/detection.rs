@@ -64,10 +64,14 @@ impl Detection {
         fs::write(path, text).unwrap();
     }
 
-    /// Writes a program.
+    /// Makes a program. A process of its own writes it: a file that is open for writing, be it in a child that another
+    /// test is just starting, cannot be run.
     pub fn program(&self, name: &str, text: impl AsRef<[u8]>) {
-        self.write(name, text);
-        self.set_mode(name, 0o755);
+        let draft = tempfile::NamedTempFile::new().unwrap();
+        fs::write(draft.path(), text).unwrap();
+        let mut install = Command::new("install");
+        let install = install.args(["-D", "-m", "755"]).arg(draft.path());
+        Ran::of(install.arg(self.path(name))).ok();
     }
 
     /// Sets the mode of a file.
