@@ -460,7 +460,7 @@ fn extensions_choose_the_run_image() {
     let extended = "  extend = true\n";
     let keep = "FROM ${base_image}\n";
     let extend = "FROM ${base_image}\nRUN x\n";
-    let table: [(&str, &[&str], String); 8] = [
+    let table: [(&str, &[&str], String); 9] = [
         ("0.13", &[keep], format!("{same}{TARGET}")),
         ("0.13", &[extend], format!("{same}{extended}{TARGET}")),
         ("0.13", &["FROM run:2\n"], switched("run:2")),
@@ -471,6 +471,8 @@ fn extensions_choose_the_run_image() {
             switched("run:2") + extended,
         ),
         ("0.12", &["FROM run:1\n"], format!("{same}{TARGET}")),
+        // DET-003: without flags for it, the file lies where it always does.
+        ("0.9", &["FROM run:2\n"], switched("run:2")),
         ("0.11", &["FROM run:1\n"], switched("run:1")),
         (
             "0.15",

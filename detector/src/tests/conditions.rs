@@ -78,6 +78,22 @@ fn targets_count_from_platform_api_0_12_on() {
     assert_eq!(bench.participants(), "exit 21");
 }
 
+/// DET-020: whatever a buildpack of old says of stacks.
+#[test]
+fn stacks_and_mixins_do_not_count() {
+    for api in ["0.7", "0.11", "0.12", "0.15"] {
+        let mut bench = Bench::new();
+        bench.api = api;
+        bench.buildpack(
+            "a",
+            "[[stacks]]\nid = 'acme.stack'\nmixins = ['run:tool', 'tool']\n",
+            ":",
+        );
+        bench.order(&["a"]);
+        assert_eq!(bench.participants(), "a", "{api}");
+    }
+}
+
 /// BPD-019: what analyzed.toml does not say comes from the build container, which is said once.
 #[test]
 fn a_target_without_a_distribution_is_completed_once() {
