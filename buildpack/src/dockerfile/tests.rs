@@ -112,6 +112,7 @@ fn there_is_one_stage() {
         (Kind::Build, "build.Dockerfile"),
         (Kind::Run, "run.Dockerfile"),
     ] {
+        assert_eq!(format!("{}.Dockerfile", kind.name()), kind.file_name());
         let two = format!("{HEAD}RUN x\nFROM other\n");
         let expected = format!("4: {name} is not permitted to use multistage build");
         assert_eq!(outcome(kind, &two), expected);

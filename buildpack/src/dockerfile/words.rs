@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn here_documents_are_seen_wherever_they_stand() {
-        let cases: [(&str, &[(&str, bool)]); 16] = [
+        let cases: [(&str, &[(&str, bool)]); 17] = [
             ("RUN <<EOF", &[("EOF", false)]),
             ("RUN cat <<EOF > /etc/x", &[("EOF", false)]),
             ("RUN python3 <<-EOF", &[("EOF", true)]),
@@ -225,6 +225,7 @@ mod tests {
             (r#"RUN <<"E F""#, &[("E F", false)]),
             (r"RUN <<E\OF", &[("EOF", false)]),
             ("COPY <<a <<b /etc/", &[("a", false), ("b", false)]),
+            ("RUN cat <'in put' <<EOF", &[("EOF", false)]),
             ("RUN cat <<<text", &[]),
             ("RUN x<<EOF", &[]),
             ("RUN echo '<<EOF'", &[]),
