@@ -9,13 +9,7 @@ use crate::exit::{ExitCode, Failure};
 
 /// Reads the file; `failed to read group file: ...`, exit 1.
 pub fn read(path: &Path) -> Result<Group, Failure> {
-    let mut group: Group = decode::from_file(path)
-        .map_err(|e| Failure::new(ExitCode::Failed, "read group file", e))?;
-    for extension in &mut group.group_extensions {
-        extension.extension = true;
-        extension.optional = true;
-    }
-    Ok(group)
+    decode::from_file(path).map_err(|e| Failure::new(ExitCode::Failed, "read group file", e))
 }
 
 /// Writes the file.

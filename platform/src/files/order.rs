@@ -8,13 +8,7 @@ use buildpack::order::Order;
 
 /// Reads the file; extensions come out optional.
 pub fn read(path: &Path) -> anyhow::Result<Order> {
-    let mut order: Order = decode::from_file(path).context("failed to read order file")?;
-    let groups = order.order_extensions.iter_mut();
-    for extension in groups.flat_map(|group| &mut group.group) {
-        extension.extension = true;
-        extension.optional = true;
-    }
-    Ok(order)
+    decode::from_file(path).context("failed to read order file")
 }
 
 #[cfg(test)]
