@@ -379,4 +379,20 @@ fn what_goes_wrong_has_the_code_of_generation() {
         text.starts_with("failed to build: failed to copy Dockerfile at "),
         "{text}"
     );
+    let mut bench = Bench::new();
+    bench.extension(
+        "x",
+        &[
+            ("run.Dockerfile", "FROM a\n"),
+            ("extend-config.toml", CONFIG),
+        ],
+    );
+    fs_err::create_dir_all(bench.path("generated/run/x/extend-config.toml")).unwrap();
+    let failure = bench.generate("0.12").unwrap_err();
+    assert_eq!(failure.code, ExitCode::Generate);
+    let text = format!("{:#}", failure.error);
+    assert!(
+        text.starts_with("failed to build: failed to copy extend config at "),
+        "{text}"
+    );
 }
