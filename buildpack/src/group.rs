@@ -128,4 +128,15 @@ mod tests {
         assert_eq!(element.escaped_id(), "acme_java_x");
         assert_eq!(element.label(), "acme/java/x@1");
     }
+
+    #[test]
+    fn extensions_are_a_list_of_their_own() {
+        let element = || vec![GroupElement::default()];
+        let mut group = Group::default();
+        assert!(!group.has_extensions());
+        group.group = element();
+        assert!(!group.has_extensions());
+        group.group_extensions = element();
+        assert!(group.has_extensions());
+    }
 }

@@ -305,3 +305,35 @@ fn values_need_not_be_text() {
     env.add_build_layer(layer.path()).unwrap();
     assert_eq!(env.variables()[OsStr::new("A")].as_bytes(), b"\xff\xfe");
 }
+
+#[test]
+fn suffixes_that_say_nothing_are_odd() {
+    for (file, odd) in [
+        ("NAME", None),
+        ("NAME.", None),
+        ("NAME.append", None),
+        ("NAME.default", None),
+        ("NAME.delim", None),
+        ("NAME.override", None),
+        ("NAME.prepend", None),
+        ("NAME.bak", Some("bak")),
+        ("NAME.append.old", Some("append.old")),
+        (".prepends", Some("prepends")),
+    ] {
+        assert_eq!(odd_suffix(file), odd, "{file}");
+    }
+}
+
+/// A link that leads to itself is not the same as nothing.
+#[test]
+fn a_child_that_cannot_be_looked_at_is_an_error() {
+    let layer = folder(&[]);
+    symlink("bin", layer.path().join("bin")).unwrap();
+    let mut env = env(&[]);
+    let error = env.add_build_layer(layer.path()).unwrap_err();
+    let expected = format!(
+        "stat {}/bin: too many levels of symbolic links",
+        layer.path().display()
+    );
+    assert!(error.to_string().contains(&expected), "{error}");
+}
