@@ -163,7 +163,7 @@ fn run(
         inputs.exec_env,
     );
     let program = module.dir.join("bin").join("build");
-    let status = Program {
+    Program {
         path: &program,
         args: &[
             layers.as_os_str(),
@@ -173,18 +173,8 @@ fn run(
         env: &env,
         dir: inputs.app_dir,
     }
-    .run(|bytes| {
-        output.write_all(bytes)?;
-        output.flush()
-    })
-    .map_err(Error::Buildpack)?;
-    match program::ending(status) {
-        Some(ending) => Err(Error::Buildpack(Fault::new(
-            ending,
-            program::diagnosis::of_end(&program, status),
-        ))),
-        None => Ok(()),
-    }
+    .succeed(output)
+    .map_err(Error::Buildpack)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::extend_config;
 use crate::fault::{Advice, Fault};
 use crate::group::escape_id;
 use crate::plan::BuildpackPlan;
-use crate::program::{self, Program};
+use crate::program::Program;
 use crate::syscall_text;
 use crate::target::Target;
 
@@ -195,7 +195,7 @@ fn run(
         let variables = inputs.target.variables().into_iter();
         env.extend(variables.map(|(name, value)| (name.into(), value.into())));
     }
-    let status = Program {
+    Program {
         path: program,
         args: &[
             dir.as_os_str(),
@@ -205,18 +205,8 @@ fn run(
         env: &env,
         dir: inputs.app_dir,
     }
-    .run(|bytes| {
-        output.write_all(bytes)?;
-        output.flush()
-    })
-    .map_err(Error::Extension)?;
-    match program::ending(status) {
-        Some(ending) => Err(Error::Extension(Fault::new(
-            ending,
-            program::diagnosis::of_end(program, status),
-        ))),
-        None => Ok(()),
-    }
+    .succeed(output)
+    .map_err(Error::Extension)
 }
 
 /// Reads and checks what lies in a folder; a missing folder holds nothing.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -32,6 +32,18 @@ pub(crate) struct Program<'a> {
 }
 
 impl Program<'_> {
+    /// Runs the program, which must end well, and passes on what it writes as soon as it comes.
+    pub(crate) fn succeed(&self, output: &mut (dyn Write + Send)) -> Result<(), Fault> {
+        let status = self.run(|bytes| {
+            output.write_all(bytes)?;
+            output.flush()
+        })?;
+        match ending(status) {
+            Some(ending) => Err(Fault::new(ending, diagnosis::of_end(self.path, status))),
+            None => Ok(()),
+        }
+    }
+
     /// Runs the program with an empty input. Whatever it writes, to either stream, goes to `output` in the order of writing.
     pub(crate) fn run(
         &self,
@@ -86,7 +98,7 @@ impl Program<'_> {
 }
 
 /// Returns how a program ended, if it did not succeed: `exit status 7`, `signal: killed`.
-pub(crate) fn ending(status: ExitStatus) -> Option<String> {
+fn ending(status: ExitStatus) -> Option<String> {
     if let Some(signal) = status.signal() {
         let core = if status.core_dumped() {
             " (core dumped)"

@@ -2,6 +2,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::plan::Require;
+use crate::program;
 
 const BUILD: &str = "ARG base_image\nFROM ${base_image}\nRUN x\n";
 
