@@ -3,6 +3,10 @@
 BINARIES := analyzer detector restorer builder exporter creator rebaser launcher lifecycle slipway
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The standard library starts a program in another folder by posix_spawn where it finds this function, to which it refers
+# weakly; so the linker must be told to take it from a static libc. Else it falls back to execvp, and that hands a file
+# without #! to a shell, where the reference says "exec format error".
+STATIC := -C target-feature=+crt-static -C link-arg=-Wl,-u,posix_spawn_file_actions_addchdir_np
 APP ?= java-maven
 BUILDER ?=
 
@@ -24,7 +28,7 @@ help: ## what can be made
 # so that nobody finds a program half copied who runs it meanwhile.
 build: ## every binary, static, in target/release
 	@demo/install.sh $(BUILD_TOOLS)
-	RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" \
+	RUSTFLAGS="$(RUSTFLAGS) $(STATIC)" \
 		cargo build --release --workspace --bins --target $(TRIPLE)
 	@install -C -D -m 0755 -t target/release $(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(BINARIES))
 
