@@ -117,6 +117,7 @@ fn links_lead_somewhere() {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/decisions.md",
+        "docs/conformance.md",
     ] {
         let folder = project().join(document).parent().unwrap().to_owned();
         for target in text(document)
