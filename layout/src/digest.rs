@@ -227,6 +227,7 @@ mod tests {
     /// FIPS 180-4 example "abc", and the empty message.
     const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const ABC_384: &str = "sha384:cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7";
     const ABC_512: &str = "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
                            2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
 
@@ -234,10 +235,18 @@ mod tests {
     fn known_digests() {
         assert_eq!(sha256(b"abc").to_string(), ABC);
         assert_eq!(sha256(b"").to_string(), EMPTY);
-        let mut hasher = Hasher::of(&ABC_512.parse().unwrap()).unwrap();
-        hasher.write_all(b"a").unwrap();
-        hasher.write_all(b"bc").unwrap();
-        assert_eq!(hasher.finish().to_string(), ABC_512);
+        for digest in [ABC, ABC_384, ABC_512] {
+            let mut hasher = Hasher::of(&digest.parse().unwrap()).unwrap();
+            hasher.write_all(b"a").unwrap();
+            hasher.write_all(b"bc").unwrap();
+            assert_eq!(hasher.finish().to_string(), digest);
+        }
+    }
+
+    #[test]
+    fn a_diff_id_is_written_as_its_digest() {
+        let id: DiffId = ABC.parse().unwrap();
+        assert_eq!(id.to_string(), ABC);
     }
 
     #[test]
