@@ -92,13 +92,20 @@ fn blocks_are_those_of_go() {
 
 #[test]
 fn what_no_format_holds_is_refused() {
-    let (major, minor) = (0o10_000_000, 0);
+    let device = |major, minor| {
+        let kind = EntryKind::CharDevice { major, minor };
+        entry("/c", 0o600, kind)
+    };
+    // Seven octal digits hold the largest number.
+    let (largest, too_large) = (0o7_777_777, 0o10_000_000);
     for entry in [
         file("/a\0b", 0o644, 0),
         link("/l", "a\0b"),
-        entry("/c", 0o600, EntryKind::CharDevice { major, minor }),
+        device(too_large, 0),
+        device(0, too_large),
     ] {
         let error = append(&entry, &mut Vec::new()).unwrap_err();
         assert!(matches!(error, Error::Unrepresentable { .. }), "{error}");
     }
+    append(&device(largest, largest), &mut Vec::new()).unwrap();
 }
