@@ -183,6 +183,27 @@ fn the_right_image_is_chosen() {
 }
 
 #[test]
+fn an_architecture_without_a_variant_means_its_most_common_one() {
+    for (found, wanted, expected) in [
+        ("linux/amd64", "linux/amd64/v1", true),
+        ("linux/amd64", "linux/amd64/v3", false),
+        ("linux/arm64", "linux/arm64/v8", true),
+        ("linux/arm64", "linux/arm64/v9", false),
+        ("linux/arm", "linux/arm/v7", true),
+        ("linux/arm", "linux/arm/v6", false),
+        ("linux/arm64/v8", "linux/arm64", true),
+    ] {
+        let found_platform = platform(found).unwrap();
+        let wanted_platform = platform(wanted).unwrap();
+        assert_eq!(
+            fits(&found_platform, &wanted_platform),
+            expected,
+            "{found} for {wanted}"
+        );
+    }
+}
+
+#[test]
 fn by_default_an_image_for_this_machine_is_chosen() {
     let host = Platform::host();
     let mut memory = Memory::default();
