@@ -387,4 +387,10 @@ mod tests {
             layout_path_to_read(&text, Path::new("/layouts")).ok();
         }
     }
+
+    #[test]
+    fn a_name_is_shown_in_full() {
+        let name: Reference = "app".parse().unwrap();
+        assert_eq!(name.to_string(), "index.docker.io/library/app:latest");
+    }
 }

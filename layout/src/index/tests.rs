@@ -204,6 +204,15 @@ fn an_architecture_without_a_variant_means_its_most_common_one() {
 }
 
 #[test]
+fn without_the_most_common_variant_the_first_one_serves() {
+    let mut memory = Memory::default();
+    let [six, five] = ["linux/arm/v6", "linux/arm/v5"].map(|it| on(memory.image(it, it), it));
+    let index = json!({"manifests": [six, five]});
+    let found = chosen(memory, &index, &by_platform("linux/arm"));
+    assert_eq!(found.as_deref(), Ok("linux/arm/v6"));
+}
+
+#[test]
 fn by_default_an_image_for_this_machine_is_chosen() {
     let host = Platform::host();
     let mut memory = Memory::default();
