@@ -4,6 +4,9 @@
 //! and the exit status is 0, 1 (it failed, or something is wrong) or 2 (it was asked wrongly).
 
 mod commands;
+mod config;
+mod environment;
+mod images;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -1,0 +1,1 @@
+//! Image layouts in a tar: `.cnb` files and `oci-archive:` images.

@@ -1,0 +1,1 @@
+//! Builder images: read from their labels, and made from a builder.toml.

@@ -1,0 +1,1 @@
+//! A buildpack or extension by itself: a directory with its descriptor, or a gzip tar of one.

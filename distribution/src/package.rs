@@ -1,0 +1,1 @@
+//! Buildpackages (DST-001 to DST-008).
