@@ -5,8 +5,10 @@
 
 mod commands;
 mod config;
+mod containers;
 mod environment;
 mod images;
+mod progress;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -27,6 +29,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    sandbox::engine::serve();
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Layout(args) => commands::layout::run(&args, &mut io::stdout().lock()),
