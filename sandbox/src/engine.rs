@@ -1,4 +1,70 @@
 //! Our own runtime: a bundle made into processes by system calls alone, in a helper process with one thread.
+//!
+//! ```text
+//! program ──exec of a sealed copy of itself──► helper    user namespace; outlives the container and clears up
+//!    ▲                                           └─fork─► init       pid 1: other namespaces, mounts, drops all rights
+//!    └──────────── one socket ──────────────────────────────┴─fork─► the container's program
+//! ```
+//!
+//! Whoever dies takes all that is to the right along: init and helper see the socket's end when the program dies
+//! (`PR_SET_PDEATHSIG` would not do here, since it fires when the thread ends that started the helper), init is killed
+//! with the helper, and the kernel kills the whole namespace with init.
+
+mod channel;
+mod executable;
+mod fault;
+mod helper;
+mod maps;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use channel::{Ended, Report};
+pub use fault::Fault;
+pub(crate) use helper::Helper;
+
+use crate::ids::IdMaps;
+use crate::runtime::{Error, Streams};
+use crate::way::Way;
 
 /// Does the helper's work and ends the process, if that is what this process was started for; else returns at once.
-pub fn serve() {}
+///
+/// A helper is known by its `argv[0]` and by the socket that it inherited, never by a variable.
+pub fn serve() {
+    helper::serve();
+}
+
+/// What a helper is started for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The user namespace to enter first, if any.
+    pub(crate) maps: Option<IdMaps>,
+    pub(crate) task: Task,
+}
+
+/// Work that a helper does. To add one: a variant here, and its arm in `helper::perform`, which runs in a process with
+/// one thread, in the user namespace of the way, as its root user if the maps have one, with all its capabilities there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Removes a directory that holds files of mapped ids.
+    Remove(PathBuf),
+}
+
+/// Runs a task in a helper, inside the user namespace of `way` (in none for [`Way::Root`]), and waits for its end.
+///
+/// The task's standard input is `stdin`; its standard output and error are nobody's.
+pub(crate) fn inside(way: &Way, task: Task, stdin: Stdio) -> Result<(), Error> {
+    let streams = Streams {
+        stdin,
+        stdout: Stdio::null(),
+        stderr: Stdio::null(),
+    };
+    let mut helper = Helper::start(way.maps(), task, streams, Vec::<OwnedFd>::new())?;
+    match helper.hear()? {
+        Report::Ended(_) => Ok(()),
+        report => Err(Error::Talk(format!("{report:?}"))),
+    }
+}

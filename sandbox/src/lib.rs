@@ -19,6 +19,7 @@ pub mod engine;
 pub mod ids;
 pub mod runtime;
 mod seccomp;
+mod syscall;
 pub mod unpacked;
 pub mod way;
 

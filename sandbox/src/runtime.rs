@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use crate::container::Container;
+use crate::engine::Fault;
 use crate::way::Way;
 
 /// Who makes the container.
@@ -50,7 +51,7 @@ impl Runtime {
         scratch: &Path,
         streams: Streams,
     ) -> Result<Running, Error> {
-        let _ = (way, container, scratch, streams);
+        drop((way, container, scratch, streams));
         todo!()
     }
 }
@@ -96,4 +97,16 @@ pub enum Error {
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A step of making the container failed.
+    #[error("{0}")]
+    Setup(Fault),
+    /// The helper said something else than it should.
+    #[error("the sandbox's helper failed: {0}")]
+    Talk(String),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Setup(fault)
+    }
 }

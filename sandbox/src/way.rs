@@ -27,6 +27,14 @@ impl Way {
         todo!()
     }
 
+    /// Returns the maps of its user namespace, if it has one.
+    pub(crate) fn maps(&self) -> Option<&IdMaps> {
+        match self {
+            Self::Root => None,
+            Self::ManyIds(maps) | Self::OneId(maps) => Some(maps),
+        }
+    }
+
     /// Returns what the log calls it: `root`, `many ids`, `one id`.
     pub fn name(&self) -> &'static str {
         match self {
