@@ -14,3 +14,6 @@ pub mod labels;
 pub mod lifecycle;
 pub mod module;
 pub mod package;
+
+#[cfg(test)]
+mod fixtures;

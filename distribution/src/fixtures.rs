@@ -1,0 +1,77 @@
+//! Modules and packages that tests put together.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use tempfile::TempDir;
+
+use crate::package;
+
+/// A folder in which things are made.
+pub(crate) struct Workshop(TempDir);
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.path("scratch")
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Makes a buildpack in a folder; `more` is the rest of its descriptor.
+    pub(crate) fn buildpack(&self, folder: &str, id: &str, version: &str, more: &str) -> PathBuf {
+        let text = format!(
+            "api = \"0.10\"\n[buildpack]\nid = \"{id}\"\nversion = \"{version}\"\nname = \"{id}\"\n{more}"
+        );
+        self.write(&format!("{folder}/buildpack.toml"), &text);
+        if !more.contains("[[order]]") {
+            self.write(&format!("{folder}/bin/detect"), "#!/bin/sh\n");
+            self.write(
+                &format!("{folder}/bin/build"),
+                &format!("#!/bin/sh\necho {id}\n"),
+            );
+        }
+        self.path(folder)
+    }
+
+    /// Makes an extension in a folder.
+    pub(crate) fn extension(&self, folder: &str, id: &str, version: &str) -> PathBuf {
+        let text = format!("api = \"0.10\"\n[extension]\nid = \"{id}\"\nversion = \"{version}\"\n");
+        self.write(&format!("{folder}/extension.toml"), &text);
+        self.write(&format!("{folder}/bin/generate"), "#!/bin/sh\n");
+        self.path(folder)
+    }
+
+    /// Makes three buildpacks, `all` of which names `acme/one@1` and `acme/two@2`, and a package.toml of them.
+    pub(crate) fn composite(&self) -> package::Config {
+        self.buildpack("one", "acme/one", "1", "");
+        self.buildpack("two", "acme/two", "2", "[[stacks]]\nid = \"*\"\n");
+        self.buildpack(
+            "all",
+            "acme/all",
+            "0.3",
+            concat!(
+                "[[order]]\n[[order.group]]\nid = \"acme/one\"\nversion = \"1\"\n",
+                "[[order.group]]\nid = \"acme/two\"\nversion = \"2\"\noptional = true\n",
+            ),
+        );
+        let text = "[buildpack]\nuri = \"all\"\n[[dependencies]]\nuri = \"two\"\n[[dependencies]]\nuri = \"./one\"\n";
+        package::Config::read(&self.write("package.toml", text)).unwrap()
+    }
+}
