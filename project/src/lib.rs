@@ -10,6 +10,7 @@
 pub mod descriptor;
 pub mod filter;
 pub mod source;
+pub mod variables;
 
 pub use descriptor::Descriptor;
 pub use filter::Filter;
