@@ -211,7 +211,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// It is no TOML, or a value is of the wrong kind.
     #[error(transparent)]

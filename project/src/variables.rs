@@ -77,7 +77,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// What is wrong with a line.
     #[error("line {line}")]
@@ -85,7 +85,7 @@ pub enum Error {
         /// Its number, from 1.
         line: usize,
         /// What is wrong.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// A buildpack could not be given a variable of this name.
     #[error(

@@ -75,10 +75,10 @@ impl Schema {
         if found.is_empty() {
             return Ok(None);
         }
-        let keys: String = found.iter().map(|key| format!("\n- {key}")).collect();
+        let keys = Vec::from_iter(found).join("\n- ");
         Ok(Some(format!(
             "The following keys declared in project.toml are not supported in schema version {} and are ignored; \
-             another schema version may know them:{keys}",
+             another schema version may know them:\n- {keys}",
             self.name()
         )))
     }
@@ -90,7 +90,6 @@ impl Schema {
                 parent => format!("{parent}.{key}"),
             };
             match self.knows(&place.to_ascii_lowercase()) {
-                Known::Value => {}
                 Known::Table => {
                     let tables = match value {
                         toml::Value::Table(table) => vec![table],
@@ -106,7 +105,7 @@ impl Schema {
                 Known::Not if self.owns(&place.to_ascii_lowercase()) => {
                     found.insert(place);
                 }
-                Known::Not => {}
+                Known::Value | Known::Not => {}
             }
         }
     }
