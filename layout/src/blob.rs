@@ -5,8 +5,9 @@
 
 use std::fs::Permissions;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use tempfile::NamedTempFile;
@@ -140,6 +141,34 @@ impl Blobs for LayoutBlobs {
 
     fn location(&self) -> String {
         self.layout.display().to_string()
+    }
+}
+
+/// Reads part of an open file by a position of its own, so that several can.
+pub(crate) struct Section {
+    file: Arc<fs::File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Section {
+    /// Returns a reader of `size` bytes from `offset` on, or of those that are there.
+    pub(crate) fn new(file: &Arc<fs::File>, offset: u64, size: u64) -> Self {
+        Self {
+            file: Arc::clone(file),
+            offset,
+            left: size,
+        }
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.file.file().read_at(&mut buffer[..most], self.offset)?;
+        self.offset += read as u64;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 

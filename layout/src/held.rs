@@ -4,14 +4,13 @@
 //! allowed to read the run image's layout: other programs write blobs for their owner alone.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use fs_err as fs;
 
-use crate::blob::{Blobs, Error};
+use crate::blob::{Blobs, Error, Section};
 use crate::digest::{Digest, Verified};
 use crate::manifest::Descriptor;
 
@@ -48,10 +47,8 @@ impl Blobs for HeldBlobs {
                 found,
             });
         }
-        let reader = FromStart {
-            file: Arc::clone(file),
-            offset: 0,
-        };
+        // To its end, and not `size` bytes: that it grew meanwhile is to be found out.
+        let reader = Section::new(file, 0, u64::MAX);
         match Verified::new(reader, digest, Some(size), path.display().to_string()) {
             Some(reader) => Ok(Some(Box::new(reader))),
             None => Err(Error::Algorithm(digest.clone())),
@@ -64,20 +61,6 @@ impl Blobs for HeldBlobs {
 
     fn location(&self) -> String {
         self.blobs.location()
-    }
-}
-
-/// Reads an open file by a position of its own, so that several can.
-struct FromStart {
-    file: Arc<fs::File>,
-    offset: u64,
-}
-
-impl Read for FromStart {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.file().read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
     }
 }
 

@@ -13,6 +13,9 @@ use crate::digest::{DiffId, Digest, Verified};
 use crate::held::HeldBlobs;
 use crate::manifest::{Descriptor, Document, DocumentError, Manifest};
 
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
 /// An immutable view of an image.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -139,16 +142,23 @@ pub(crate) fn open_layer(
 /// Looks at the first bytes rather than the media type, which is often wrong in the field.
 ///
 /// Each decoder reads its input to the end, so that the checks at the blob's end run.
-fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = Vec::new();
     raw.by_ref().take(4).read_to_end(&mut magic)?;
     let all = BufReader::with_capacity(64 << 10, Cursor::new(magic.clone()).chain(raw));
-    Ok(match magic.as_slice() {
+    Ok(if magic.starts_with(GZIP) {
         // Every member, not only the first: layers are compressed in several.
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(all)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(all)?),
-        _ => Box::new(all),
+        Box::new(MultiGzDecoder::new(all))
+    } else if magic.starts_with(ZSTD) {
+        Box::new(zstd::Decoder::with_buffer(all)?)
+    } else {
+        Box::new(all)
     })
+}
+
+/// True if `begin`, the first four bytes of something, are those of what [`decompressed`] decompresses.
+pub(crate) fn is_compressed(begin: &[u8]) -> bool {
+    begin.starts_with(GZIP) || begin.starts_with(ZSTD)
 }
 
 fn read_manifest(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Manifest, Error> {

@@ -46,6 +46,7 @@
 //! # }
 //! ```
 
+pub mod archive;
 pub mod blob;
 pub mod config;
 pub mod digest;
@@ -61,6 +62,7 @@ pub mod name;
 pub mod store;
 pub mod verify;
 
+pub use archive::Archive;
 pub use config::{History, ImageConfig};
 pub use digest::{DiffId, Digest};
 pub use editor::ImageEditor;
