@@ -1,0 +1,107 @@
+//! Where an image is written to.
+//!
+//! | typed | directory | name inside | ref name |
+//! |---|---|---|---|
+//! | `oci:app` | `./app` | `app` | `latest` |
+//! | `oci:app:tag1` | `./app` | `app:tag1` | `tag1` |
+//! | `oci:/abs/app` | `/abs/app` | `app` | `latest` |
+//! | `oci:./app` | `./app` | `app` | `latest` |
+//! | `app` | `<layout repo>/index.docker.io/library/app/latest` | `app` | `latest` |
+//!
+//! This is where pack writes: the directory has no tag in its name. The phases call the image by the name inside, which
+//! stands for a path below `/layout-repo`, where the directory is mounted. A layout holds one image: one with another tag
+//! replaces it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use layout::name::Identifier;
+use layout::{Reference, Selector};
+
+use super::ImageName;
+use crate::config::Config;
+
+/// Where an image is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The directory of the layout, absolute; it need not exist.
+    pub(crate) dir: PathBuf,
+    /// What the phases call the image, as typed but for a directory: `app:tag1`.
+    pub(crate) name: String,
+    /// `org.opencontainers.image.ref.name`.
+    pub(crate) ref_name: String,
+}
+
+impl Output {
+    /// Returns the path of the name below `layout_dir`, where the phases find the image (LAY-005).
+    pub(crate) fn path_below(&self, layout_dir: &Path) -> anyhow::Result<PathBuf> {
+        Ok(Reference::parse(&self.name)?.layout_path(layout_dir))
+    }
+}
+
+impl ImageName {
+    /// Returns where an image of this name is written to; makes nothing.
+    pub(crate) fn output(&self, config: &Config) -> anyhow::Result<Output> {
+        let (dir, name) = match self {
+            Self::Layout(dir, selector) => {
+                let name = name_inside(dir, selector)?;
+                (real_or_absolute(dir)?, name)
+            }
+            Self::Archive(file, _) => bail!(
+                "cannot write to the archive {}\nwrite to a directory, then: skopeo copy oci:DIR oci-archive:{}",
+                file.display(),
+                file.display()
+            ),
+            Self::Named(name) => {
+                let dir = Reference::parse(name)?.layout_path(&config.layout_repo_dir());
+                (std::path::absolute(dir)?, name.clone())
+            }
+        };
+        let reference = Reference::parse(&name).with_context(|| {
+            format!(
+                "cannot write an image to {}: its name would be '{name}'\n\
+                 the last part of the path becomes the image's name: two characters or more of a-z, 0-9, '.', '_' and '-'",
+                dir.display()
+            )
+        })?;
+        match reference.identifier {
+            Identifier::Tag(ref_name) => Ok(Output {
+                dir,
+                name,
+                ref_name,
+            }),
+            Identifier::Digest(digest) => {
+                bail!(
+                    "cannot write an image as {digest}: its digest comes of what it holds; use a tag"
+                )
+            }
+        }
+    }
+}
+
+fn name_inside(dir: &Path, selector: &Selector) -> anyhow::Result<String> {
+    if let Some(digest) = &selector.digest {
+        bail!("cannot write an image as {digest}: its digest comes of what it holds; use a tag");
+    }
+    let base = match dir.file_name() {
+        Some(name) => name.to_owned(),
+        // `.` and `..` have a name elsewhere.
+        None => real_or_absolute(dir)?
+            .file_name()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let base = base.to_string_lossy();
+    Ok(match &selector.ref_name {
+        Some(tag) => format!("{base}:{tag}"),
+        None => base.into_owned(),
+    })
+}
+
+/// A directory that is a link stays one: what it leads to is written.
+fn real_or_absolute(dir: &Path) -> anyhow::Result<PathBuf> {
+    match fs_err::canonicalize(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(std::path::absolute(dir)?),
+        found => Ok(found?),
+    }
+}
