@@ -1,3 +1,4 @@
 //! One module a command.
 
+pub(crate) mod build;
 pub(crate) mod layout;

@@ -32,3 +32,12 @@ pub(crate) fn home() -> anyhow::Result<PathBuf> {
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
+
+/// Returns what says how to reach the network through a proxy, in both spellings, as builds need it too.
+pub(crate) fn proxies() -> Vec<(OsString, OsString)> {
+    let names = ["http_proxy", "https_proxy", "no_proxy"];
+    let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+    names
+        .filter_map(|name| variable(&name).map(|value| (name.into(), value)))
+        .collect()
+}

@@ -3,6 +3,7 @@
 //! Follows people's habits rather than the lifecycle's: results go to stdout, errors to stderr,
 //! and the exit status is 0, 1 (it failed, or something is wrong) or 2 (it was asked wrongly).
 
+mod build;
 mod commands;
 mod config;
 mod containers;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<commands::build::Args>),
     Layout(commands::layout::Args),
 }
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     sandbox::engine::serve();
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Build(args) => commands::build::run(&args),
         Command::Layout(args) => commands::layout::run(&args, &mut io::stdout().lock()),
     };
     match result {
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to tell if stderr is closed too.
             writeln!(io::stderr(), "error: {error:#}").ok();
-            ExitCode::FAILURE
+            status(&error)
         }
     }
 }
@@ -49,4 +52,12 @@ fn main() -> ExitCode {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
     cause.is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A command that a signal ended says so as a shell does.
+fn status(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<build::Interrupted>() {
+        Some(build::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(1).into(),
+        None => ExitCode::FAILURE,
+    }
 }

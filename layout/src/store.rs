@@ -123,25 +123,13 @@ impl Layout {
         for (_, layer) in image.layers() {
             update.adopt(source, &layer.digest, layer.size)?;
         }
-        let manifest = image.manifest().clone().to_oci();
-        let config = &manifest.config;
-        let absent =
-            |digest: &Digest| Error::MissingBlob(digest.to_string(), source.location().into());
-        if !update.adopt(source, &config.digest, config.size)? {
-            return Err(absent(&config.digest));
-        }
-        let descriptor = if manifest == *image.manifest() {
-            let (digest, size) = (image.digest(), image.manifest_size());
-            if !update.adopt(source, digest, size)? {
-                return Err(absent(digest));
-            }
-            Descriptor::new(MediaType::ImageManifest, size, digest.clone())
-        } else {
-            update.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?
-        };
-        update.finish(descriptor, ref_name)
+        update.copy(image, ref_name)
     }
 
+    /// Copies an image as [`Self::copy_from`] does, but for its layers: a sparse image.
+    pub fn copy_without_layers_from(&self, image: &Image, ref_name: &str) -> Result<(), Error> {
+        self.update()?.copy(image, ref_name)
+    }
     /// Takes the lock of the directory, which is made if need be.
     pub(crate) fn lock(&self, made: &mut Made) -> Result<fs::File, Error> {
         let begin = Instant::now();
@@ -245,6 +233,28 @@ impl Update {
     /// True if the blob is here.
     pub(crate) fn has(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
         Ok(self.blobs.size(digest)? == Some(size))
+    }
+
+    /// Copies manifest and config, and makes the image the one of the layout.
+    fn copy(mut self, image: &Image, ref_name: &str) -> Result<(), Error> {
+        let source = &**image.blobs();
+        let manifest = image.manifest().clone().to_oci();
+        let config = &manifest.config;
+        let absent =
+            |digest: &Digest| Error::MissingBlob(digest.to_string(), source.location().into());
+        if !self.adopt(source, &config.digest, config.size)? {
+            return Err(absent(&config.digest));
+        }
+        let descriptor = if manifest == *image.manifest() {
+            let (digest, size) = (image.digest(), image.manifest_size());
+            if !self.adopt(source, digest, size)? {
+                return Err(absent(digest));
+            }
+            Descriptor::new(MediaType::ImageManifest, size, digest.clone())
+        } else {
+            self.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?
+        };
+        self.finish(descriptor, ref_name)
     }
 
     /// Makes the image with this manifest the one of the layout (LAY-022, LAY-023).

@@ -199,8 +199,8 @@ fn own_entry(
     .map_err(failed("lchown", path))
 }
 
-/// Returns home and name of a user: `name:password:uid:gid:comment:home:shell`.
-fn entry_of(uid: u32, passwd: &str) -> Option<(PathBuf, String)> {
+/// Returns home and name of a user in the text of a passwd file: `name:password:uid:gid:comment:home:shell`.
+pub fn entry_of(uid: u32, passwd: &str) -> Option<(PathBuf, String)> {
     passwd.lines().find_map(|line| {
         let line = line.trim();
         let fields: Vec<_> = line.split(':').collect();

@@ -1,0 +1,484 @@
+//! A build: from what a user typed to an image in a layout.
+//!
+//! ```text
+//! flags, project.toml ─► order ──────────────┐
+//! builder ─► unpacked layers ────────────────┤
+//! app ─► filter ─► copy ─► stage/workspace ──┼─► analyzer ─► detector ─► restorer ─► builder ─► exporter ─► layout ─► gc
+//! run image ─────────────────────────────────┤
+//! cache ─────────────────────────────────────┘
+//! ```
+//!
+//! Everything that can be wrong is looked at before the first phase starts. The phases are the lifecycle's own programs,
+//! each in a container; nothing here does what a phase does.
+
+mod cache;
+mod destination;
+mod flags;
+mod home;
+mod interruption;
+mod lines;
+mod order;
+mod outcome;
+mod phases;
+mod platform_dir;
+mod programs;
+mod run_image;
+mod stage;
+mod volume;
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use distribution::builder::Builder;
+use layout::Image;
+use layout::manifest::Platform;
+use platform::files::lifecycle;
+use project::{Descriptor, Filter, source};
+use sandbox::{Mount, User};
+
+pub(crate) use flags::Args;
+pub(crate) use phases::Interrupted;
+
+use self::cache::{Cache, Held};
+use self::destination::Destinations;
+use self::flags::Lifecycle;
+use self::interruption::Interruption;
+use self::lines::{Lines, Style};
+use self::order::{Order, Wish, Wishes};
+use self::phases::{IMAGES, Phase, Site};
+use self::programs::Programs;
+use self::run_image::RunImage;
+use self::stage::Stage;
+use crate::config::Config;
+use crate::containers::{self, Machine, read_only, writable};
+use crate::environment;
+use crate::images::ImageName;
+use crate::progress::Progress;
+
+/// Lowest Platform API that knows layouts.
+const LOWEST_API: &str = "0.12";
+
+/// What a user asked for, looked at and found to make sense.
+struct Request<'a> {
+    args: &'a Args,
+    config: &'a Config,
+    descriptor: Descriptor,
+    /// Where project.toml is; relative locations in it are from here.
+    descriptor_dir: PathBuf,
+    platform: Option<Platform>,
+    builder: Builder,
+    builder_image: Image,
+    run_image: RunImage,
+    destinations: Destinations,
+    mounts: Vec<Mount>,
+    user: User,
+    api: String,
+}
+
+/// Builds.
+pub(crate) fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
+    if let Some((flag, instead)) = args.unsupported.first() {
+        bail!("{flag} of pack is not supported: {instead}");
+    }
+    let color = io::stdout().is_terminal() && environment::variable("NO_COLOR").is_none();
+    let style = Style {
+        quiet: args.quiet,
+        verbose: args.verbose,
+        timestamps: args.timestamps,
+        color: color && !args.no_color,
+    };
+    let mut lines = Lines::new(io::stdout(), style);
+    let request = Request::new(args, config, &mut lines)?;
+    let interruption = Interruption::listen()?;
+    request.build(&mut lines, &interruption)
+}
+
+impl<'a> Request<'a> {
+    fn new(
+        args: &'a Args,
+        config: &'a Config,
+        lines: &mut Lines<io::Stdout>,
+    ) -> anyhow::Result<Self> {
+        let platform = args.platform.as_deref().map(parse_platform).transpose()?;
+        let destinations = Destinations::parse(&args.image, &args.tag, config)?;
+        if !args.path.exists() {
+            bail!("there is no app at {}", args.path.display());
+        }
+        let (descriptor, descriptor_dir) = read_descriptor(args)?;
+        for warning in &descriptor.warnings {
+            lines.warn(warning);
+        }
+        let name = args.builder.as_deref();
+        let name = name.or(descriptor.builder.as_deref());
+        let Some(name) = name.or(config.default_builder()) else {
+            bail!(
+                "no builder is named\nuse --builder IMAGE, or once: slipway config default-builder IMAGE"
+            );
+        };
+        let builder_image = open(name, config, platform.as_ref(), "builder")?;
+        let builder = Builder::read(&builder_image)
+            .with_context(|| format!("{name} is no builder that can be used"))?;
+        check_architecture(name, &builder_image)?;
+        let user = User {
+            uid: args.uid.unwrap_or(builder.uid),
+            gid: args.gid.unwrap_or(builder.gid),
+        };
+        let run_image = RunImage::find(args, config, &builder, platform.as_ref())?;
+        let api = choose_api(args.lifecycle, &builder)?;
+        let mut mounts = Vec::new();
+        for volume in &args.volume {
+            let mount = volume::parse(volume, &config.volumes_dir())?;
+            if let Some(warning) = volume::warning(&mount) {
+                lines.warn(&warning);
+            }
+            mounts.push(mount);
+        }
+        Ok(Self {
+            args,
+            config,
+            descriptor,
+            descriptor_dir,
+            platform,
+            builder,
+            builder_image,
+            run_image,
+            destinations,
+            mounts,
+            user,
+            api,
+        })
+    }
+
+    fn build(
+        &self,
+        lines: &mut Lines<io::Stdout>,
+        interruption: &Interruption,
+    ) -> anyhow::Result<()> {
+        let args = self.args;
+        let programs = Programs::find()?;
+        let machine = Machine::prepare(&args.containers, self.config, self.user)?;
+        lines.debug(&format!("Containers are made the way of {}", machine.way().name()));
+        let stage = Stage::new(&machine.builds_dir())?;
+        let order = Order::new(&self.wishes()?, &self.builder, &stage.path("modules"))?;
+        if order.has_extensions() {
+            lines.warn("image extensions take part in detection, but their Dockerfiles are not executed yet: should one be needed, the build stops before anything is built");
+        }
+        self.fill(&stage)?;
+        stage.hand_over(machine.way(), self.user)?;
+        let mut progress = Progress::new(args.quiet);
+        let layers = machine.unpack(&self.builder_image, "the builder", &mut progress)?;
+        drop(progress);
+
+        let cache = Cache::parse(&args.cache)?
+            .dir(&self.config.volumes_dir(), self.destinations.first().dir())?;
+        let cache = Held::take(cache, || {
+            lines.info("Waiting for another build that uses the same cache");
+        })?;
+        if args.clear_cache {
+            cache.clear()?;
+        }
+        let made = self.destinations.make()?;
+        let mut site = self.site(&machine, &programs, &stage, layers, &order)?;
+        site.image_mounts = self.image_mounts(&stage, cache.dir(), &self.run_image)?;
+        self.phases(&mut site, &stage, cache.dir(), lines, interruption)?;
+        made.keep();
+        self.finish(&stage, lines)
+    }
+
+    fn wishes(&self) -> anyhow::Result<Wishes> {
+        let here = std::env::current_dir()?;
+        let flags = |locations: &[String]| -> Vec<Wish> {
+            let locations = locations.iter();
+            locations
+                .map(|location| Wish::At(location.clone(), here.clone()))
+                .collect()
+        };
+        let or = |flags: Vec<Wish>, modules: &[project::descriptor::Module]| {
+            if flags.is_empty() {
+                let modules = modules.iter();
+                modules
+                    .map(|module| Wish::of_descriptor(module, &self.descriptor_dir))
+                    .collect()
+            } else {
+                flags
+            }
+        };
+        let (args, descriptor) = (self.args, &self.descriptor);
+        Ok(Wishes {
+            buildpacks: or(flags(&args.buildpack), &descriptor.buildpacks),
+            pre: or(flags(&args.pre_buildpack), &descriptor.pre),
+            post: or(flags(&args.post_buildpack), &descriptor.post),
+            extensions: flags(&args.extension),
+        })
+    }
+
+    /// Puts app, variables and the phases' inputs into the stage.
+    fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
+        let filter = Filter::new(&self.descriptor.include, &self.descriptor.exclude)?;
+        let what = || format!("failed to copy the app {}", self.args.path.display());
+        source::copy(&self.args.path, &filter, &stage.path("workspace")).with_context(what)?;
+        let platform = stage.path("platform");
+        platform_dir::write(&platform, &self.descriptor.env, self.args, &self.mounts)?;
+        let run = stage.path("config").join("run.toml");
+        buildpack::encode::to_file(&run, &self.run_image.file(&self.builder))?;
+        let metadata = stage.path("layers").join("project-metadata.toml");
+        if let Some(source) = &self.descriptor.source {
+            let file = serde_json::json!({ "source": source });
+            fs_err::write(&metadata, toml::to_string(&file)?)?;
+        }
+        Ok(())
+    }
+
+    fn site<'s>(
+        &self,
+        machine: &'s Machine,
+        programs: &'s Programs,
+        stage: &Stage,
+        builder: Vec<PathBuf>,
+        order: &Order,
+    ) -> anyhow::Result<Site<'s>> {
+        let args = self.args;
+        let workspace = workspace(&args.workspace)?;
+        let mut builder_env = containers::image_env(&self.builder_image);
+        home::add(&mut builder_env, &builder, self.user.uid);
+        builder_env.extend(environment::proxies());
+        let mut env = Vec::new();
+        if self.api_has_exec_env() {
+            env.push(("CNB_EXEC_ENV".into(), args.exec_env.clone().into()));
+        }
+        if let Some(time) = &args.creation_time {
+            env.push(("SOURCE_DATE_EPOCH".into(), creation_time(time)?.into()));
+        }
+        let config = stage.path("config");
+        let mut build_mounts = vec![read_only(&stage.path("platform"), Path::new("/platform"))];
+        build_mounts.extend(containers::network_files());
+        build_mounts.extend(platform_dir::certificates());
+        build_mounts.extend(order.mounts(&config)?);
+        if args.disable_system_buildpacks {
+            let none = config.join("system.toml");
+            fs_err::write(&none, "")?;
+            build_mounts.push(read_only(&none, Path::new("/cnb/system.toml")));
+        }
+        build_mounts.extend(self.mounts.iter().cloned());
+        let mounts = vec![
+            writable(&stage.path("layers"), Path::new("/layers")),
+            writable(&stage.path("workspace"), &workspace),
+            read_only(&config.join("run.toml"), Path::new("/cnb/run.toml")),
+        ];
+        Ok(Site {
+            machine,
+            programs,
+            builders_lifecycle: args.lifecycle == Lifecycle::Builder,
+            builder,
+            builder_env,
+            user: self.user,
+            api: self.api.clone(),
+            env,
+            workspace,
+            mounts,
+            build_mounts,
+            image_mounts: Vec::new(),
+            network: args.network.into(),
+        })
+    }
+
+    /// Returns the mounts of images and cache, each image at the place that its name stands for.
+    fn image_mounts(
+        &self,
+        stage: &Stage,
+        cache: &Path,
+        run_image: &RunImage,
+    ) -> anyhow::Result<Vec<Mount>> {
+        let images = Path::new(IMAGES);
+        let mut mounts = vec![writable(cache, Path::new("/cache"))];
+        let run = run_image.layout(self.args.sparse, &stage.path("images"))?;
+        mounts.push(read_only(&run, &run_image.reference().layout_path(images)));
+        for destination in self.destinations.iter() {
+            let inside = destination.reference().layout_path(images);
+            mounts.push(writable(destination.dir(), &inside));
+        }
+        if let Some(name) = &self.args.previous_image {
+            let image = open(name, self.config, self.platform.as_ref(), "previous image")?;
+            let inside = run_image::previous_reference().layout_path(images);
+            let dir = stage.make("images/previous")?;
+            layout::Layout::at(&dir).copy_from(&image, "latest")?;
+            mounts.push(read_only(&dir, &inside));
+        }
+        Ok(mounts)
+    }
+
+    fn phases(
+        &self,
+        site: &mut Site<'_>,
+        stage: &Stage,
+        cache: &Path,
+        lines: &mut Lines<io::Stdout>,
+        interruption: &Interruption,
+    ) -> anyhow::Result<()> {
+        let args = self.args;
+        let text = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let image = self.destinations.first().reference().name();
+        let app = site.workspace.display().to_string();
+
+        let mut analyzer = text(&["-run-image", self.run_image.name()]);
+        for more in self.destinations.iter().skip(1) {
+            analyzer.extend(["-tag".to_owned(), more.reference().name()]);
+        }
+        if args.previous_image.is_some() {
+            let previous = run_image::previous_reference().name();
+            analyzer.extend(["-previous-image".to_owned(), previous]);
+        }
+        if args.clear_cache {
+            analyzer.push("-skip-layers".to_owned());
+        }
+        analyzer.push(image.clone());
+        site.run(Phase::Analyzer, &analyzer, lines, interruption)?;
+
+        site.run(Phase::Detector, &text(&["-app", &app]), lines, interruption)?;
+        if let Some(other) = outcome::after_detection(&stage.path("layers"), &self.run_image)? {
+            // An extension chose another run image.
+            let found = RunImage::named(&other, self.config, self.platform.as_ref())?;
+            stage.renew("images")?;
+            site.image_mounts = self.image_mounts(stage, cache, &found)?;
+        }
+
+        if args.clear_cache {
+            lines.info("Skipping restoring: the cache was cleared");
+        } else {
+            let restorer = text(&["-cache-dir", "/cache"]);
+            site.run(Phase::Restorer, &restorer, lines, interruption)?;
+        }
+        site.run(Phase::Builder, &text(&["-app", &app]), lines, interruption)?;
+
+        let mut exporter = text(&["-app", &app, "-cache-dir", "/cache"]);
+        if let Some(process) = &args.default_process {
+            exporter.extend(["-process-type".to_owned(), process.clone()]);
+        }
+        exporter.push(image);
+        exporter.extend(self.destinations.iter().skip(1).map(|it| it.reference().name()));
+        site.run(Phase::Exporter, &exporter, lines, interruption)
+    }
+
+    /// What is left to do once the image is written.
+    fn finish(&self, stage: &Stage, lines: &mut Lines<io::Stdout>) -> anyhow::Result<()> {
+        let layers = stage.path("layers");
+        if let Some(dir) = &self.args.report_output_dir {
+            outcome::copy_report(&layers, dir)?;
+        }
+        if let Some(dir) = &self.args.sbom_output_dir {
+            outcome::copy_sboms(&layers, dir)?;
+        }
+        for destination in self.destinations.iter() {
+            // The image is there: that old blobs stay is worth a word and no failure.
+            if let Err(error) = layout::gc::collect(&layout::Layout::at(destination.dir())) {
+                let dir = destination.dir().display();
+                lines.warn(&format!("stale blobs stay in {dir}: {error}"));
+            }
+        }
+        lines.result(&outcome::success(&self.destinations)?);
+        Ok(())
+    }
+
+    fn api_has_exec_env(&self) -> bool {
+        platform::PlatformApi::negotiate(Some(&self.api)).is_ok_and(platform::PlatformApi::has_exec_env)
+    }
+}
+
+fn open(
+    name: &str,
+    config: &Config,
+    platform: Option<&Platform>,
+    what: &str,
+) -> anyhow::Result<Image> {
+    let image = ImageName::parse(name).and_then(|name| name.open(config, platform));
+    image.with_context(|| format!("failed to open the {what} {name}"))
+}
+
+/// Returns the project descriptor and its folder: the file that was named, else project.toml in the app.
+fn read_descriptor(args: &Args) -> anyhow::Result<(Descriptor, PathBuf)> {
+    let path = match &args.descriptor {
+        Some(path) => path.clone(),
+        None if args.path.is_dir() => args.path.join("project.toml"),
+        None => return Ok((Descriptor::default(), PathBuf::from("."))),
+    };
+    let found = Descriptor::read(&path)?;
+    if found.is_none() && args.descriptor.is_some() {
+        bail!("there is no project descriptor {}", path.display());
+    }
+    let absolute = std::path::absolute(&path)?;
+    let dir = absolute.parent().unwrap_or(Path::new("/"));
+    Ok((found.unwrap_or_default(), dir.to_owned()))
+}
+
+fn parse_platform(text: &str) -> anyhow::Result<Platform> {
+    let mut parts = text.split('/');
+    let (os, architecture) = (parts.next(), parts.next());
+    let variant = parts.next().unwrap_or_default();
+    match (os, architecture, parts.next()) {
+        (Some(os), Some(architecture), None) if !os.is_empty() && !architecture.is_empty() => {
+            Ok(Platform {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: variant.to_owned(),
+                ..Platform::default()
+            })
+        }
+        _ => bail!("{text:?} is no platform: use OS/ARCH, as linux/amd64"),
+    }
+}
+
+/// A program of another architecture would only say "exec format error".
+fn check_architecture(name: &str, builder: &Image) -> anyhow::Result<()> {
+    let (host, config) = (Platform::host(), builder.config());
+    let theirs = format!("{}/{}", config.os, config.architecture);
+    let ours = format!("{}/{}", host.os, host.architecture);
+    if theirs != ours {
+        bail!(
+            "builder {name} is for {theirs}, and this machine is {ours}\ntake a builder for {ours}"
+        );
+    }
+    Ok(())
+}
+
+/// Returns the newest Platform API that both sides of the build know.
+fn choose_api(lifecycle: Lifecycle, builder: &Builder) -> anyhow::Result<String> {
+    let ours = lifecycle::Descriptor::of_this().apis.platform.supported;
+    let known = |api: &&String| {
+        lifecycle == Lifecycle::Slipway
+            || builder.platform_apis.supported.contains(api)
+            || builder.platform_apis.deprecated.contains(api)
+    };
+    let lowest = ours.iter().position(|api| api == LOWEST_API).unwrap_or(0);
+    match ours[lowest..].iter().rev().find(known) {
+        Some(api) => Ok(api.clone()),
+        None => bail!(
+            "the builder's lifecycle {} is too old: layouts need Platform API {LOWEST_API} or newer\nleave out --lifecycle builder, so that slipway's own is used",
+            builder.lifecycle_version
+        ),
+    }
+}
+
+/// Returns where the app is inside.
+fn workspace(name: &str) -> anyhow::Result<PathBuf> {
+    let path = Path::new("/").join(name);
+    let parts: Vec<_> = path.components().skip(1).collect();
+    let plain = parts.iter().all(|part| matches!(part, Component::Normal(_)));
+    if parts.is_empty() || !plain {
+        bail!("{name:?} is no place for the app: use a name, as workspace");
+    }
+    Ok(path)
+}
+
+/// Returns seconds since 1970.
+fn creation_time(text: &str) -> anyhow::Result<String> {
+    if text == "now" {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        return Ok(now.as_secs().to_string());
+    }
+    let seconds: i64 = text.parse().with_context(|| {
+        format!("{text:?} is no time: use seconds since 1970, or now")
+    })?;
+    Ok(seconds.to_string())
+}

@@ -1,0 +1,210 @@
+//! What `slipway build` takes: pack's flags, and few of our own.
+
+use std::path::PathBuf;
+
+use clap::ArgAction;
+use sandbox::Network;
+
+use crate::containers;
+
+/// Build an app into an image
+///
+/// The image goes into an OCI image layout, a plain folder: no daemon, no root, and no network but what buildpacks need.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Image to make: oci:PATH, or oci:PATH:TAG
+    pub(super) image: String,
+    /// App: a directory, or a zip, jar or war file
+    #[arg(long, short, value_name = "PATH", default_value = ".")]
+    pub(super) path: PathBuf,
+    /// Builder image: oci:PATH, oci-archive:FILE, or a name in the layout repo
+    #[arg(long, short = 'B', value_name = "IMAGE")]
+    pub(super) builder: Option<String>,
+    /// Image that the app will run on, instead of the builder's
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) run_image: Option<String>,
+    /// Buildpack to use instead of the builder's order: ID@VERSION in the builder, a directory, an archive, a .cnb file, or
+    /// oci:PATH; may be repeated
+    #[arg(long, short, value_name = "BUILDPACK", value_delimiter = ',')]
+    pub(super) buildpack: Vec<String>,
+    /// Buildpack to put in front of every group of the order
+    #[arg(long, value_name = "BUILDPACK")]
+    pub(super) pre_buildpack: Vec<String>,
+    /// Buildpack to put behind every group of the order
+    #[arg(long, value_name = "BUILDPACK")]
+    pub(super) post_buildpack: Vec<String>,
+    /// Image extension to use instead of the builder's
+    #[arg(long, value_name = "EXTENSION", value_delimiter = ',')]
+    pub(super) extension: Vec<String>,
+    /// Variable of the build: NAME=VALUE, or NAME for the value that it has here; the image does not get it
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    pub(super) env: Vec<String>,
+    /// File of such variables, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) env_file: Vec<PathBuf>,
+    /// Project descriptor; by default project.toml in the app
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) descriptor: Option<PathBuf>,
+    /// Where layers are kept between builds: type=build;format=bind;source=DIR, or type=build;format=volume;name=NAME
+    #[arg(long, value_name = "OPTIONS")]
+    pub(super) cache: Vec<String>,
+    /// Forget what earlier builds left in the cache
+    #[arg(long)]
+    pub(super) clear_cache: bool,
+    /// When the image says it was made: seconds since 1970, or now
+    #[arg(long, value_name = "TIME")]
+    pub(super) creation_time: Option<String>,
+    /// Process type that the image starts
+    #[arg(long, short = 'D', value_name = "TYPE")]
+    pub(super) default_process: Option<String>,
+    /// Leave out the builder's system buildpacks
+    #[arg(long)]
+    pub(super) disable_system_buildpacks: bool,
+    /// Execution environment
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    pub(super) exec_env: String,
+    /// Group that the build runs as, instead of the builder's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..i64::from(i32::MAX)))]
+    pub(super) gid: Option<u32>,
+    /// User that the build runs as, instead of the builder's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..i64::from(i32::MAX)))]
+    pub(super) uid: Option<u32>,
+    /// Network that buildpacks see
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) network: NetworkFlag,
+    /// Platform to take of images that have several, as linux/amd64
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(super) platform: Option<String>,
+    /// Image to take unchanged layers from, instead of the one that is replaced
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) previous_image: Option<String>,
+    /// When images are fetched; accepted, as all images are on disk so far
+    #[arg(long, value_name = "POLICY", value_parser = ["always", "if-not-present", "never"])]
+    pub(super) pull_policy: Option<String>,
+    /// Folder that gets report.toml
+    #[arg(long, value_name = "DIR")]
+    pub(super) report_output_dir: Option<PathBuf>,
+    /// Folder that gets the SBOM files
+    #[arg(long, value_name = "DIR")]
+    pub(super) sbom_output_dir: Option<PathBuf>,
+    /// Leave out the layers of the run image
+    #[arg(long)]
+    pub(super) sparse: bool,
+    /// Further place for the image: oci:PATH, or oci:PATH:TAG; may be repeated
+    #[arg(long, short, value_name = "IMAGE", value_delimiter = ',')]
+    pub(super) tag: Vec<String>,
+    /// Accepted: no buildpack ever sees credentials, whoever trusts the builder
+    #[arg(long)]
+    pub(super) trust_builder: bool,
+    /// Accepted, for the same reason
+    #[arg(long)]
+    pub(super) trust_extra_buildpacks: bool,
+    /// Folder of this machine that buildpacks see: SOURCE:TARGET[:ro|rw]; may be repeated
+    #[arg(long, value_name = "VOLUME")]
+    pub(super) volume: Vec<String>,
+    /// Where the app is in the build and in the image
+    #[arg(long, value_name = "NAME", default_value = "workspace")]
+    pub(super) workspace: String,
+    /// Lifecycle that runs detection and build
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) lifecycle: Lifecycle,
+    #[command(flatten)]
+    pub(super) containers: containers::Flags,
+    /// Print only what goes wrong, and the last line
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Print details
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+    /// Print the time in front of each line
+    #[arg(long)]
+    pub(super) timestamps: bool,
+    /// Print no colors
+    #[arg(long)]
+    pub(super) no_color: bool,
+    #[command(flatten)]
+    pub(super) unsupported: Unsupported,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slipway build oci:my-app --builder oci:my-builder
+  slipway build oci:my-app --path app.jar --builder my-builder --sparse
+  slipway build oci:my-app -b ./my-buildpack -e BP_DEBUG=1 --volume ~/.m2:/home/cnb/.m2:rw";
+
+/// Flags that pack has and that cannot be obeyed yet.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Unsupported {
+    #[arg(long, hide = true)]
+    publish: bool,
+    #[arg(long, hide = true)]
+    interactive: bool,
+    #[arg(long, hide = true)]
+    userns_host: bool,
+    #[arg(long, hide = true)]
+    docker_host: Option<String>,
+    #[arg(long, hide = true)]
+    cache_image: Option<String>,
+    #[arg(long, hide = true)]
+    lifecycle_image: Option<String>,
+    #[arg(long, short = 'r', hide = true)]
+    buildpack_registry: Option<String>,
+    #[arg(long, hide = true, action = ArgAction::Append)]
+    insecure_registry: Vec<String>,
+}
+
+impl Unsupported {
+    /// Returns the first such flag that was given, and what to do instead.
+    pub(super) fn first(&self) -> Option<(&'static str, &'static str)> {
+        let registry = "registries are not supported yet; build to oci:PATH and copy it: skopeo copy oci:PATH docker://NAME";
+        let ours = "slipway's own lifecycle runs; --lifecycle builder takes the builder's";
+        let daemon = "no daemon takes part";
+        let given = [
+            ("--publish", self.publish, registry),
+            ("--interactive", self.interactive, "the log is all there is"),
+            ("--userns-host", self.userns_host, "user namespaces are used where they are needed"),
+            ("--docker-host", self.docker_host.is_some(), daemon),
+            ("--cache-image", self.cache_image.is_some(), registry),
+            ("--lifecycle-image", self.lifecycle_image.is_some(), ours),
+            (
+                "--buildpack-registry",
+                self.buildpack_registry.is_some(),
+                "name a buildpack by its folder or file",
+            ),
+            ("--insecure-registry", !self.insecure_registry.is_empty(), registry),
+        ];
+        given
+            .into_iter()
+            .find_map(|(flag, given, instead)| given.then_some((flag, instead)))
+    }
+}
+
+/// `--network`.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(crate) enum NetworkFlag {
+    /// This machine's
+    #[default]
+    Host,
+    /// None but a loopback of its own
+    None,
+}
+
+impl From<NetworkFlag> for Network {
+    fn from(flag: NetworkFlag) -> Self {
+        match flag {
+            NetworkFlag::Host => Self::Host,
+            NetworkFlag::None => Self::None,
+        }
+    }
+}
+
+/// `--lifecycle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Lifecycle {
+    /// Slipway's own
+    #[default]
+    Slipway,
+    /// The one that is in the builder
+    Builder,
+}

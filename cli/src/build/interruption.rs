@@ -1,0 +1,79 @@
+//! Ctrl-C and SIGTERM: passed on to the phase that runs, so that the build can end by itself and be cleared up.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sandbox::runtime::Signaller;
+use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+/// Listens for signals as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Interruption {
+    shared: Arc<Shared>,
+    handle: Handle,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The first signal; 0 if there was none.
+    signal: AtomicI32,
+    running: Mutex<Option<Signaller>>,
+}
+
+impl Interruption {
+    /// Begins to listen.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let handle = signals.handle();
+        let shared = Arc::new(Shared::default());
+        let listener = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                listener.received(signal);
+            }
+        });
+        Ok(Self { shared, handle })
+    }
+
+    /// Sends what comes to this program, until the next one is named.
+    pub(crate) fn send_to(&self, running: Option<Signaller>) {
+        *self.shared.running() = running;
+        // It may have come just before.
+        if let Some(signal) = self.signal() {
+            self.shared.send(signal);
+        }
+    }
+
+    /// Returns the first signal that came.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        Some(self.shared.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+}
+
+impl Shared {
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Signaller>> {
+        // Nothing can be half done in there.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, signal: i32) {
+        if let Some(running) = &*self.running() {
+            running.send(signal);
+        }
+    }
+
+    /// Who asks a second time does not want to wait.
+    fn received(&self, signal: i32) {
+        let first = self
+            .signal
+            .compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+        self.send(if first.is_ok() { signal } else { SIGKILL });
+    }
+}
+
+impl Drop for Interruption {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}

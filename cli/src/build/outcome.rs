@@ -1,0 +1,103 @@
+//! What comes of a build: what detection decided, the files that the user asked for, and the last line.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+use platform::files::analyzed;
+
+use super::destination::Destinations;
+use super::run_image::RunImage;
+
+/// Returns the run image that detection chose instead of the one it was given; fails where a Dockerfile would have to
+/// be executed, which nothing here does yet.
+pub(super) fn after_detection(
+    layers: &Path,
+    run_image: &RunImage,
+) -> anyhow::Result<Option<String>> {
+    let generated = layers.join("generated");
+    if has_build_dockerfile(&generated) {
+        bail!(
+            "an image extension wants to change the build image, and Dockerfiles are not executed yet\nbuild without it, or put what it adds into the builder"
+        );
+    }
+    let found = analyzed::read(&layers.join("analyzed.toml")).map_err(|failure| failure.error)?;
+    let Some(run) = found.run_image else {
+        return Ok(None);
+    };
+    if run.extend {
+        bail!(
+            "an image extension wants to change the run image, and Dockerfiles are not executed yet\nbuild without it, or name an image that has what it adds: --run-image IMAGE"
+        );
+    }
+    let other = !run.image.is_empty() && run.image != run_image.name();
+    Ok(other.then_some(run.image))
+}
+
+/// Looks for what extensions generate: `<generated>/<extension>/build.Dockerfile`, before 0.13
+/// `<generated>/build/<extension>/Dockerfile`.
+fn has_build_dockerfile(generated: &Path) -> bool {
+    let has = |dir: &Path, file: &str| {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.into_iter().any(|it| it.path().join(file).exists())
+    };
+    has(generated, "build.Dockerfile") || has(&generated.join("build"), "Dockerfile")
+}
+
+/// Copies `report.toml` to where the user wants it.
+pub(super) fn copy_report(layers: &Path, dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::copy(layers.join("report.toml"), dir.join("report.toml"))
+        .context("failed to copy the report; the image is there")?;
+    Ok(())
+}
+
+/// Copies the SBOM files, those of the build and those of the image, to where the user wants them.
+pub(super) fn copy_sboms(layers: &Path, dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir)?;
+    let sboms = layers.join("sbom");
+    if sboms.is_dir() {
+        copy_tree(&sboms, dir).context("failed to copy the SBOM files; the image is there")?;
+    }
+    Ok(())
+}
+
+/// Copies files and folders; what a buildpack may have put there besides, links above all, is left.
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            fs::create_dir_all(&target)?;
+            copy_tree(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what was made, and what can be done with it.
+pub(super) fn success(destinations: &Destinations) -> anyhow::Result<String> {
+    let first = destinations.first();
+    let image = layout::Layout::at(first.dir()).image(&layout::Selector::default())?;
+    let image = image.context("the image is not where it was written to")?;
+    let typed = first.typed();
+    let mut text = format!("Successfully built image {typed} ({})", image.digest());
+    for more in destinations.iter().skip(1) {
+        text += &format!("\n  also as {}", more.typed());
+    }
+    if layout_is_whole(&image) {
+        text += &format!("\n  run it:   slipway run {typed}\n  look in:  slipway inspect {typed}");
+    } else {
+        text += &format!(
+            "\n  it is sparse: whoever has the run image can add its layers\n  look in:  slipway inspect {typed}"
+        );
+    }
+    Ok(text)
+}
+
+fn layout_is_whole(image: &layout::Image) -> bool {
+    let mut layers = image.layers();
+    layers.all(|(_, layer)| image.blobs().path(&layer.digest).is_some())
+}

@@ -1,0 +1,133 @@
+//! The image that the app will run on: which one, where it is, and how the phases get to see it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use distribution::builder::Builder;
+use layout::manifest::Platform;
+use layout::{Image, Layout, Reference, Selector};
+use platform::files::RunImageForExport;
+use serde::Serialize;
+
+use super::destination;
+use super::flags::Args;
+use crate::config::Config;
+use crate::images::ImageName;
+
+/// A run image that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct RunImage {
+    name: String,
+    reference: Reference,
+    image: Image,
+    /// A layout that holds this image and no other.
+    dir: Option<PathBuf>,
+}
+
+/// `run.toml`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunFile {
+    images: Vec<RunImageForExport>,
+}
+
+impl RunImage {
+    /// Finds the one that the user names, else the builder's first, by any of its names that is here.
+    pub(super) fn find(
+        args: &Args,
+        config: &Config,
+        builder: &Builder,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Self> {
+        if let Some(name) = &args.run_image {
+            return Self::named(name, config, platform);
+        }
+        let Some(first) = builder.run_images.first() else {
+            bail!("the builder names no run image\nname one: --run-image IMAGE");
+        };
+        let mirrors = config.run_image_mirrors(&first.image);
+        let names: Vec<_> = mirrors.iter().chain([&first.image]).chain(&first.mirrors).collect();
+        for name in &names {
+            if let Ok(found) = Self::named(name, config, platform) {
+                return Ok(found);
+            }
+        }
+        // The error of its own name says where it was looked for.
+        Self::named(&first.image, config, platform)
+    }
+
+    /// Finds one by its name.
+    pub(super) fn named(
+        name: &str,
+        config: &Config,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Self> {
+        let place = ImageName::parse(name)?;
+        let image = place.open(config, platform);
+        let image = image.with_context(|| format!("failed to open the run image {name}"))?;
+        let (name, dir) = match &place {
+            ImageName::Named(name) => {
+                let dir = Reference::parse(name)?.layout_path(&config.layout_repo_dir());
+                (name.clone(), Some(dir))
+            }
+            ImageName::Layout(dir, selector) => {
+                let plain = *selector == Selector::default();
+                (destination::name_of(dir), plain.then(|| dir.clone()))
+            }
+            ImageName::Archive(file, _) => (destination::name_of(file), None),
+        };
+        let is_alone = |dir: &PathBuf| {
+            let images = Layout::at(dir).images();
+            images.is_ok_and(|images| images.is_some_and(|images| images.len() == 1))
+        };
+        Ok(Self {
+            reference: Reference::parse(&name)?,
+            dir: dir.filter(is_alone),
+            name,
+            image,
+        })
+    }
+
+    /// Returns the name that the phases and the image's labels know it by.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the same, parsed.
+    pub(super) fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Returns a layout that holds it alone, making one in `images` where there is none: without its layers, if the app
+    /// image shall not have them.
+    pub(super) fn layout(&self, sparse: bool, images: &Path) -> anyhow::Result<PathBuf> {
+        if !sparse && let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        let dir = images.join("run");
+        let layout = Layout::at(&dir);
+        if sparse {
+            layout.copy_without_layers_from(&self.image, "latest")?;
+        } else {
+            layout.copy_from(&self.image, "latest")?;
+        }
+        Ok(dir)
+    }
+
+    /// Returns what `run.toml` says: the builder's images, whose mirrors labels name.
+    pub(super) fn file(&self, builder: &Builder) -> RunFile {
+        let mut images: Vec<_> = builder.run_images.clone();
+        let knows = |it: &RunImageForExport| it.image == self.name || it.mirrors.contains(&self.name);
+        if !images.iter().any(knows) {
+            images.push(RunImageForExport {
+                image: self.name.clone(),
+                mirrors: Vec::new(),
+            });
+        }
+        RunFile { images }
+    }
+}
+
+/// Returns the name that the phases know `--previous-image` by; it appears nowhere in the image.
+pub(super) fn previous_reference() -> Reference {
+    Reference::parse("slipway.invalid/previous").expect("it is a plain name")
+}

@@ -1,0 +1,155 @@
+//! The folder of one build: what the phases share while it runs, gone when it ends.
+//!
+//! ```text
+//! <stage>/layers/      /layers: what buildpacks made, and the phases' files
+//! <stage>/workspace/   /workspace: a copy of the app
+//! <stage>/platform/    /platform: variables and bindings
+//! <stage>/config/      order.toml, run.toml
+//! <stage>/images/      the run image without its layers, for a sparse build
+//! <stage>/modules/     buildpacks that the builder does not have
+//! ```
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use fs_err as fs;
+use sandbox::{User, Way};
+
+const PREFIX: &str = "build-";
+
+/// A build's own folder; removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    dir: PathBuf,
+    _lock: fs::File,
+}
+
+impl Stage {
+    /// Makes one in `builds`, after removing those of killed builds.
+    pub(crate) fn new(builds: &Path) -> anyhow::Result<Self> {
+        sweep(builds);
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(builds)
+            .with_context(|| format!("failed to make a folder in {}", builds.display()))?;
+        let lock = fs::File::open(dir.path())?;
+        lock.lock()?;
+        let stage = Self {
+            dir: dir.keep(),
+            _lock: lock,
+        };
+        for name in ["layers", "workspace", "platform", "config", "images", "modules"] {
+            stage.make(name)?;
+        }
+        Ok(stage)
+    }
+
+    /// Returns the path of one of its folders or files.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Makes a folder that everybody inside may look into.
+    pub(crate) fn make(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path(name);
+        fs::create_dir_all(&path)?;
+        fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    }
+
+    /// Empties one of its folders.
+    pub(crate) fn renew(&self, name: &str) -> anyhow::Result<()> {
+        remove(&self.path(name))?;
+        self.make(name)?;
+        Ok(())
+    }
+
+    /// Makes the build's user own what the phases write to: as root only, elsewhere it is the caller's already.
+    pub(crate) fn hand_over(&self, way: &Way, user: User) -> anyhow::Result<()> {
+        if *way != Way::Root {
+            return Ok(());
+        }
+        let dirs = [self.path("layers"), self.path("workspace")];
+        let dirs = dirs.each_ref().map(|dir| Some(dir.as_path()));
+        platform::privileges::own(user.uid, user.gid, &dirs).map_err(|failure| failure.error)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The next build tries again.
+        remove(&self.dir).ok();
+    }
+}
+
+/// Removes what killed builds left: nobody holds its lock.
+fn sweep(builds: &Path) {
+    let Ok(entries) = fs::read_dir(builds) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_ours = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes());
+        let lock = fs::File::open(entry.path());
+        if is_ours && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // Perhaps somebody else's build.
+            remove(&entry.path()).ok();
+        }
+    }
+}
+
+/// Removes a file or a tree, folders that nobody may write to included: tools keep their downloads like that.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return fs::remove_file(path);
+    }
+    if fs::remove_dir_all(path).is_ok() {
+        return Ok(());
+    }
+    open_up(path);
+    fs::remove_dir_all(path)
+}
+
+fn open_up(dir: &Path) {
+    let all = std::fs::Permissions::from_mode(0o700);
+    // What cannot be changed shows when it cannot be removed.
+    fs::set_permissions(dir, all).ok();
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_goes_with_its_build_and_one_of_a_killed_build_with_the_next() {
+        let builds = tempfile::tempdir().unwrap();
+        let left = builds.path().join("build-left");
+        let locked = left.join("layers/locked");
+        fs::create_dir_all(locked.join("in")).unwrap();
+        fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o500)).unwrap();
+        fs::create_dir(builds.path().join("other")).unwrap();
+
+        let stage = Stage::new(builds.path()).unwrap();
+        assert!(!left.exists());
+        assert!(stage.path("layers").is_dir());
+        let second = Stage::new(builds.path()).unwrap();
+        assert!(stage.path("layers").is_dir(), "a build that goes on keeps its folder");
+
+        drop((stage, second));
+        let names = fs::read_dir(builds.path()).unwrap();
+        let names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(names, ["other"]);
+    }
+}
