@@ -159,7 +159,10 @@ impl<'a> Request<'a> {
         let args = self.args;
         let programs = Programs::find()?;
         let machine = Machine::prepare(&args.containers, self.config, self.user)?;
-        lines.debug(&format!("Containers are made the way of {}", machine.way().name()));
+        lines.debug(&format!(
+            "Containers are made the way of {}",
+            machine.way().name()
+        ));
         let stage = Stage::new(&machine.builds_dir())?;
         let order = Order::new(&self.wishes()?, &self.builder, &stage.path("modules"))?;
         if order.has_extensions() {
@@ -357,7 +360,12 @@ impl<'a> Request<'a> {
             exporter.extend(["-process-type".to_owned(), process.clone()]);
         }
         exporter.push(image);
-        exporter.extend(self.destinations.iter().skip(1).map(|it| it.reference().name()));
+        exporter.extend(
+            self.destinations
+                .iter()
+                .skip(1)
+                .map(|it| it.reference().name()),
+        );
         site.run(Phase::Exporter, &exporter, lines, interruption)
     }
 
@@ -382,7 +390,8 @@ impl<'a> Request<'a> {
     }
 
     fn api_has_exec_env(&self) -> bool {
-        platform::PlatformApi::negotiate(Some(&self.api)).is_ok_and(platform::PlatformApi::has_exec_env)
+        platform::PlatformApi::negotiate(Some(&self.api))
+            .is_ok_and(platform::PlatformApi::has_exec_env)
     }
 }
 
@@ -464,7 +473,9 @@ fn choose_api(lifecycle: Lifecycle, builder: &Builder) -> anyhow::Result<String>
 fn workspace(name: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new("/").join(name);
     let parts: Vec<_> = path.components().skip(1).collect();
-    let plain = parts.iter().all(|part| matches!(part, Component::Normal(_)));
+    let plain = parts
+        .iter()
+        .all(|part| matches!(part, Component::Normal(_)));
     if parts.is_empty() || !plain {
         bail!("{name:?} is no place for the app: use a name, as workspace");
     }
@@ -477,8 +488,8 @@ fn creation_time(text: &str) -> anyhow::Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         return Ok(now.as_secs().to_string());
     }
-    let seconds: i64 = text.parse().with_context(|| {
-        format!("{text:?} is no time: use seconds since 1970, or now")
-    })?;
+    let seconds: i64 = text
+        .parse()
+        .with_context(|| format!("{text:?} is no time: use seconds since 1970, or now"))?;
     Ok(seconds.to_string())
 }

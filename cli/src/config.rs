@@ -32,4 +32,10 @@ impl Config {
     pub(crate) fn default_builder(&self) -> Option<&str> {
         None
     }
+
+    /// Returns the user's mirrors of a run image.
+    pub(crate) fn run_image_mirrors(&self, image: &str) -> Vec<String> {
+        let _ = image;
+        Vec::new()
+    }
 }

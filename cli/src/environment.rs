@@ -36,7 +36,9 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
 /// Returns what says how to reach the network through a proxy, in both spellings, as builds need it too.
 pub(crate) fn proxies() -> Vec<(OsString, OsString)> {
     let names = ["http_proxy", "https_proxy", "no_proxy"];
-    let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+    let names = names
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
     names
         .filter_map(|name| variable(&name).map(|value| (name.into(), value)))
         .collect()

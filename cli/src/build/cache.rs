@@ -158,7 +158,10 @@ mod tests {
                 &["type=launch;format=bind;source=/l", "format=volume;name=a"],
                 volume("a"),
             ),
-            (&["format=volume;name=a", "format=volume;name=b"], volume("b")),
+            (
+                &["format=volume;name=a", "format=volume;name=b"],
+                volume("b"),
+            ),
         ];
         for (values, expected) in cases {
             assert_eq!(&parse(values).unwrap(), expected, "{values:?}");
@@ -185,7 +188,10 @@ mod tests {
 
     #[test]
     fn images_of_one_name_in_two_places_share_no_cache() {
-        let (a, b) = (volume_of(Path::new("/a/app")), volume_of(Path::new("/b/app")));
+        let (a, b) = (
+            volume_of(Path::new("/a/app")),
+            volume_of(Path::new("/b/app")),
+        );
         assert_ne!(a, b);
         assert!(a.starts_with("slipway-cache-app-") && is_name(&a), "{a}");
     }

@@ -163,7 +163,11 @@ impl Unsupported {
         let given = [
             ("--publish", self.publish, registry),
             ("--interactive", self.interactive, "the log is all there is"),
-            ("--userns-host", self.userns_host, "user namespaces are used where they are needed"),
+            (
+                "--userns-host",
+                self.userns_host,
+                "user namespaces are used where they are needed",
+            ),
             ("--docker-host", self.docker_host.is_some(), daemon),
             ("--cache-image", self.cache_image.is_some(), registry),
             ("--lifecycle-image", self.lifecycle_image.is_some(), ours),
@@ -172,7 +176,11 @@ impl Unsupported {
                 self.buildpack_registry.is_some(),
                 "name a buildpack by its folder or file",
             ),
-            ("--insecure-registry", !self.insecure_registry.is_empty(), registry),
+            (
+                "--insecure-registry",
+                !self.insecure_registry.is_empty(),
+                registry,
+            ),
         ];
         given
             .into_iter()

@@ -43,7 +43,10 @@ mod tests {
             }
             layer
         };
-        let base = layer("base", Some("root:x:0:0::/root:/bin/sh\nold:x:1000:1000::/old:/bin/sh\n"));
+        let base = layer(
+            "base",
+            Some("root:x:0:0::/root:/bin/sh\nold:x:1000:1000::/old:/bin/sh\n"),
+        );
         let middle = layer("middle", Some("cnb:x:1000:1000::/home/cnb:/bin/sh\n"));
         let top = layer("top", None);
         let link = dir.path().join("link");

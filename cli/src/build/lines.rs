@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 /// How much, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,9 @@ impl<W: Write> Lines<W> {
     fn line(&mut self, text: &[u8]) {
         let mut whole = Vec::with_capacity(text.len() + 32);
         if self.style.timestamps {
-            let now = Zoned::now().strftime("%Y/%m/%d %H:%M:%S%.6f ").to_string();
+            let now = ZonedDateTime::now()
+                .strftime("%Y/%m/%d %H:%M:%S%.6f ")
+                .to_string();
             whole.extend_from_slice(now.as_bytes());
         }
         whole.extend_from_slice(text);
@@ -137,15 +139,24 @@ mod tests {
     #[test]
     fn each_line_names_its_phase() {
         let (text, last) = printed(PLAIN, "one\r\n\ntwo\nno end");
-        assert_eq!(text, "[builder] one\n[builder]\n[builder] two\n[builder] no end\n");
+        assert_eq!(
+            text,
+            "[builder] one\n[builder]\n[builder] two\n[builder] no end\n"
+        );
         assert_eq!(last, ["one", "", "two", "no end"]);
-        let color = Style { color: true, ..PLAIN };
+        let color = Style {
+            color: true,
+            ..PLAIN
+        };
         assert_eq!(printed(color, "x\n").0, "\x1b[36m[builder]\x1b[0m x\n");
     }
 
     #[test]
     fn a_quiet_build_says_what_went_wrong_and_how_it_ended() {
-        let quiet = Style { quiet: true, ..PLAIN };
+        let quiet = Style {
+            quiet: true,
+            ..PLAIN
+        };
         let (text, last) = printed(quiet, "one\n");
         assert_eq!((text.as_str(), last), ("", vec!["one".to_owned()]));
         let mut out = Vec::new();
@@ -166,7 +177,10 @@ mod tests {
 
     #[test]
     fn times_stand_in_front() {
-        let style = Style { timestamps: true, ..PLAIN };
+        let style = Style {
+            timestamps: true,
+            ..PLAIN
+        };
         let (text, _) = printed(style, "x\n");
         let (time, rest) = text.split_at(27);
         assert_eq!(rest, "[builder] x\n");

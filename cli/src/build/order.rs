@@ -156,12 +156,13 @@ impl Resolve<'_> {
                     Kind::Buildpack => &self.builder.order,
                     Kind::Extension => &self.builder.order_extensions,
                 };
-                let with = |group: &Group| {
-                    order.iter().map(move |more| Group {
+                let mut longer = Vec::new();
+                for group in &groups {
+                    longer.extend(order.iter().map(|more| Group {
                         group: [group.group.clone(), more.group.clone()].concat(),
-                    })
-                };
-                groups = groups.iter().flat_map(with).collect();
+                    }));
+                }
+                groups = longer;
                 continue;
             }
             let element = self.element(wish, kind)?;
@@ -176,7 +177,9 @@ impl Resolve<'_> {
         let mut elements = Vec::new();
         for wish in wishes {
             if is_whole_builder(wish) {
-                bail!("'from=builder' is the whole order, which cannot stand before or behind itself\nname one buildpack of the builder: urn:cnb:builder:ID");
+                bail!(
+                    "'from=builder' is the whole order, which cannot stand before or behind itself\nname one buildpack of the builder: urn:cnb:builder:ID"
+                );
             }
             elements.push(self.element(wish, kind)?);
         }
@@ -214,7 +217,10 @@ impl Resolve<'_> {
             bail!("{location:?} does not say which of its modules is the main one");
         };
         if entry.kind != kind {
-            bail!("{location:?} is an image {}, where a {kind} is asked for", entry.kind);
+            bail!(
+                "{location:?} is an image {}, where a {kind} is asked for",
+                entry.kind
+            );
         }
         let element = reference(&entry.info.id, &entry.info.version);
         for module in package.modules {
@@ -233,7 +239,10 @@ impl Resolve<'_> {
         };
         let Some(versions) = layers.get(id) else {
             let all: Vec<_> = layers.keys().map(String::as_str).collect();
-            bail!("the builder has no {kind} {id:?}; it has: {}", all.join(", "));
+            bail!(
+                "the builder has no {kind} {id:?}; it has: {}",
+                all.join(", ")
+            );
         };
         let all: Vec<_> = versions.keys().map(String::as_str).collect();
         match (version, all.as_slice()) {
@@ -262,7 +271,10 @@ impl Resolve<'_> {
             .with_context(|| format!("failed to write buildpack {id:?} of project.toml"))?;
         for (name, text) in [
             ("detect", "#!/bin/sh\nexit 0\n".to_owned()),
-            ("build", format!("#!{}\n\n{}\n", script.shell, script.inline)),
+            (
+                "build",
+                format!("#!{}\n\n{}\n", script.shell, script.inline),
+            ),
         ] {
             let path = bin.join(name);
             fs_err::write(&path, text)?;

@@ -83,18 +83,23 @@ pub(super) fn success(destinations: &Destinations) -> anyhow::Result<String> {
     let image = layout::Layout::at(first.dir()).image(&layout::Selector::default())?;
     let image = image.context("the image is not where it was written to")?;
     let typed = first.typed();
-    let mut text = format!("Successfully built image {typed} ({})", image.digest());
-    for more in destinations.iter().skip(1) {
-        text += &format!("\n  also as {}", more.typed());
-    }
+    let mut lines = vec![format!(
+        "Successfully built image {typed} ({})",
+        image.digest()
+    )];
+    lines.extend(
+        destinations
+            .iter()
+            .skip(1)
+            .map(|more| format!("also as {}", more.typed())),
+    );
     if layout_is_whole(&image) {
-        text += &format!("\n  run it:   slipway run {typed}\n  look in:  slipway inspect {typed}");
+        lines.push(format!("run it:   slipway run {typed}"));
     } else {
-        text += &format!(
-            "\n  it is sparse: whoever has the run image can add its layers\n  look in:  slipway inspect {typed}"
-        );
+        lines.push("it is sparse: who has the run image can add its layers".to_owned());
     }
-    Ok(text)
+    lines.push(format!("look in:  slipway inspect {typed}"));
+    Ok(lines.join("\n  "))
 }
 
 fn layout_is_whole(image: &layout::Image) -> bool {

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context as _, anyhow};
@@ -17,7 +17,7 @@ use sandbox::{Capability, Container, Exit, Mount, Network, Root, User, Way};
 use super::interruption::Interruption;
 use super::lines::Lines;
 use super::programs::Programs;
-use crate::containers::{self, Machine};
+use crate::containers::Machine;
 
 /// Where images are in the containers of phases that read or write them.
 pub(crate) const IMAGES: &str = "/layout-repo";
@@ -130,14 +130,14 @@ impl Site<'_> {
 
     fn container(&self, phase: Phase, args: &[String], lines: &Lines<impl Write>) -> Container {
         let style = lines.style();
-        let mut argv = vec![format!("/cnb/lifecycle/{}", phase.name())];
+        let mut command = vec![format!("/cnb/lifecycle/{}", phase.name())];
         if style.verbose {
-            argv.extend(["-log-level", "debug"].map(str::to_owned));
+            command.extend(["-log-level", "debug"].map(str::to_owned));
         }
         if !style.color {
-            argv.push("-no-color".to_owned());
+            command.push("-no-color".to_owned());
         }
-        argv.extend_from_slice(args);
+        command.extend_from_slice(args);
         let mut mounts = self.mounts.clone();
         let mut env = self.env.clone();
         let mut set = |name: &str, value: &str| env.push((name.into(), value.into()));
@@ -149,7 +149,7 @@ impl Site<'_> {
             mounts: Vec::new(),
             user: self.user,
             capabilities: Vec::new(),
-            args: argv.into_iter().map(OsString::from).collect(),
+            args: command.into_iter().map(OsString::from).collect(),
             env: Vec::new(),
             cwd: "/layers".into(),
             network: Network::None,
@@ -185,11 +185,6 @@ impl Site<'_> {
         container.mounts = mounts;
         container
     }
-}
-
-/// Returns mounts of a directory for all phases.
-pub(crate) fn shared(stage: &Path, inside: &Path) -> Mount {
-    containers::writable(stage, inside)
 }
 
 /// The user ended the build.

@@ -45,7 +45,11 @@ impl RunImage {
             bail!("the builder names no run image\nname one: --run-image IMAGE");
         };
         let mirrors = config.run_image_mirrors(&first.image);
-        let names: Vec<_> = mirrors.iter().chain([&first.image]).chain(&first.mirrors).collect();
+        let names: Vec<_> = mirrors
+            .iter()
+            .chain([&first.image])
+            .chain(&first.mirrors)
+            .collect();
         for name in &names {
             if let Ok(found) = Self::named(name, config, platform) {
                 return Ok(found);
@@ -116,7 +120,8 @@ impl RunImage {
     /// Returns what `run.toml` says: the builder's images, whose mirrors labels name.
     pub(super) fn file(&self, builder: &Builder) -> RunFile {
         let mut images: Vec<_> = builder.run_images.clone();
-        let knows = |it: &RunImageForExport| it.image == self.name || it.mirrors.contains(&self.name);
+        let knows =
+            |it: &RunImageForExport| it.image == self.name || it.mirrors.contains(&self.name);
         if !images.iter().any(knows) {
             images.push(RunImageForExport {
                 image: self.name.clone(),

@@ -40,7 +40,14 @@ impl Stage {
             dir: dir.keep(),
             _lock: lock,
         };
-        for name in ["layers", "workspace", "platform", "config", "images", "modules"] {
+        for name in [
+            "layers",
+            "workspace",
+            "platform",
+            "config",
+            "images",
+            "modules",
+        ] {
             stage.make(name)?;
         }
         Ok(stage)
@@ -145,7 +152,10 @@ mod tests {
         assert!(!left.exists());
         assert!(stage.path("layers").is_dir());
         let second = Stage::new(builds.path()).unwrap();
-        assert!(stage.path("layers").is_dir(), "a build that goes on keeps its folder");
+        assert!(
+            stage.path("layers").is_dir(),
+            "a build that goes on keeps its folder"
+        );
 
         drop((stage, second));
         let names = fs::read_dir(builds.path()).unwrap();

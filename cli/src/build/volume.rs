@@ -83,10 +83,30 @@ mod tests {
         let volumes = dir.path().join("volumes");
         let here = dir.path().display().to_string();
         for (value, source, target, read_only) in [
-            (format!("{here}:/data"), dir.path().to_owned(), "/data", true),
-            (format!("{here}:/a/b:rw"), dir.path().to_owned(), "/a/b", false),
-            (format!("{here}:/a:rw,ro"), dir.path().to_owned(), "/a", true),
-            ("mine:/data:rw".to_owned(), volumes.join("mine"), "/data", false),
+            (
+                format!("{here}:/data"),
+                dir.path().to_owned(),
+                "/data",
+                true,
+            ),
+            (
+                format!("{here}:/a/b:rw"),
+                dir.path().to_owned(),
+                "/a/b",
+                false,
+            ),
+            (
+                format!("{here}:/a:rw,ro"),
+                dir.path().to_owned(),
+                "/a",
+                true,
+            ),
+            (
+                "mine:/data:rw".to_owned(),
+                volumes.join("mine"),
+                "/data",
+                false,
+            ),
         ] {
             let mount = parse(&value, &volumes).unwrap();
             let Mount::Bind {
