@@ -27,5 +27,6 @@ mod rebuild;
 mod restore;
 mod samples;
 mod shapes;
+mod slipway;
 mod umask;
 mod versions;

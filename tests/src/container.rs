@@ -241,7 +241,7 @@ impl Container<'_> {
 }
 
 /// Returns the folder of the base's two images, which the samples' script makes once.
-fn base() -> &'static Path {
+pub(crate) fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();
     BASE.get_or_init(|| {
         let script = program::project().join("samples/make-base.sh");

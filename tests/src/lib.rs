@@ -9,6 +9,7 @@
 
 pub mod build;
 pub mod container;
+pub mod desk;
 pub mod detection;
 pub mod golden;
 pub mod image;

@@ -1,0 +1,6 @@
+//! The front end as its users know it: whole commands, in every way that a machine may grant.
+
+mod build;
+mod faults;
+mod walk_through;
+mod ways;
