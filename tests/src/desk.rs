@@ -70,12 +70,12 @@ impl Desk {
             ours_in(name, &desk.path("bin"));
         }
         let images = desk.path("repo/index.docker.io");
-        desk.copy(&builder(), &images.join("library/sample-builder/latest"));
-        desk.copy(
+        Self::copy(&builder(), &images.join("library/sample-builder/latest"));
+        Self::copy(
             &container::base().join("run"),
             &images.join("slipway/bash-run/latest"),
         );
-        desk.copy(
+        Self::copy(
             &program::project().join("samples/apps/bash-hello"),
             &desk.path("app"),
         );
@@ -191,7 +191,7 @@ impl Desk {
         found
     }
 
-    fn copy(&self, from: &Path, to: &Path) {
+    fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         run("cp", &["-r", from.to_str().unwrap(), to.to_str().unwrap()]);
     }

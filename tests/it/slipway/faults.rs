@@ -56,6 +56,7 @@ fn fails(ran: &Ran, needles: &[&str]) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn root_what_is_asked_wrongly_is_said_before_anything_runs() {
     let Some(desk) = desk() else { return };
@@ -181,10 +182,10 @@ fn root_what_is_asked_wrongly_is_said_before_anything_runs() {
 fn root_builders_that_cannot_be_used() {
     let Some(desk) = desk() else { return };
     change_builder(&desk, "unlabelled", |config| {
-        config["config"]["Labels"] = json!({})
+        config["config"]["Labels"] = json!({});
     });
     change_builder(&desk, "foreign", |config| {
-        config["architecture"] = json!("s390x")
+        config["architecture"] = json!("s390x");
     });
     change_builder(&desk, "old", |config| {
         let labels = &mut config["config"]["Labels"];
@@ -196,7 +197,7 @@ fn root_builders_that_cannot_be_used() {
         labels["io.buildpacks.builder.metadata"] = json!(metadata.to_string());
     });
     change_builder(&desk, "nobody", |config| {
-        config["config"]["Env"] = json!(["PATH=/bin"])
+        config["config"]["Env"] = json!(["PATH=/bin"]);
     });
     let build = |builder: &str, more: &[&str]| {
         let usual = ["build", "oci:app", "--path", "../app", "--builder", builder];
