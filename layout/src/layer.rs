@@ -5,18 +5,25 @@
 //!                                                         ├► gzip members on all cores ─► sha256 (digest) ─► blob
 //!                                                         └► tee (a cache)
 //! ```
+//!
+//! and back: [`extract`] unpacks an archive below a directory that has something already, as the current user;
+//! [`unpack`] makes a whole image layer one of an overlay, with owners and whiteouts.
 
+use std::ffi::CStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::digest::DiffId;
 use crate::manifest::Descriptor;
 
+mod ahead;
 mod compress;
 mod extract;
 mod header;
 mod inside;
+mod read;
 mod tar;
+mod unpack;
 mod walk;
 mod write;
 
@@ -178,6 +185,71 @@ pub fn extract(tar: &mut dyn Read, extract: &Extract<'_>) -> Result<(), Error> {
     extract::extract(tar, extract)
 }
 
+/// How a whole layer is unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct Unpack {
+    /// Whose its files are.
+    pub owners: Owners,
+    /// How the directories are marked in which nothing of the layers below shows.
+    pub opaque: Opaque,
+    /// How much it may be.
+    pub limits: Limits,
+}
+
+/// Whose unpacked files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// As the archive says: for root, be it the machine's or a user namespace's.
+    Kept,
+    /// The current user's, whatever the archive says.
+    Caller,
+}
+
+/// The attribute by which an overlay knows an opaque directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opaque {
+    /// `trusted.overlay.opaque`: only root can set it, and an overlay looks for it by default.
+    Trusted,
+    /// `user.overlay.opaque`: for overlays that are mounted in a user namespace, with `userxattr`.
+    User,
+}
+
+impl Opaque {
+    /// Returns its name.
+    pub fn attribute(self) -> &'static CStr {
+        match self {
+            Self::Trusted => c"trusted.overlay.opaque",
+            Self::User => c"user.overlay.opaque",
+        }
+    }
+}
+
+/// How much an archive may be; more is [`Error::TooMuch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the tar.
+    pub bytes: u64,
+    /// Entries, and directories that are made because an entry needs them.
+    pub entries: u64,
+}
+
+/// Unpacks a whole layer into the empty directory `dir`, as a layer of an overlay; nothing is ever written outside it.
+///
+/// `tar` is read to its end, by a thread of its own, so that a reader that checks a digest does so ([`crate::Image::open_layer`]).
+/// Of entries with one name the last one stays. Modes with their set-id bits and times are kept; extended attributes
+/// and devices are left out. Nobody else can use `dir` before all is in it; if this fails, what is in it is of no use.
+///
+/// An entry whose name leads out, or whose directory is a symbolic link, ends it with [`Error::Outside`] or
+/// [`Error::Blocked`]; no link is ever followed.
+pub fn unpack(tar: &mut (dyn Read + Send), dir: &Path, how: &Unpack) -> Result<(), Error> {
+    unpack::unpack(tar, dir, how)
+}
+
+/// Removes an unpacked layer, or part of one, whatever modes its directories have; nothing happens if it is not there.
+pub fn remove(dir: &Path) -> Result<(), Error> {
+    unpack::remove(dir)
+}
+
 /// Why a layer could not be written or unpacked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -227,9 +299,27 @@ pub enum Error {
         /// Where unpacking is allowed.
         within: PathBuf,
     },
+    /// An entry belongs to somebody whose files cannot be made here.
+    #[error("{} of the archive is not unpacked: it belongs to user {uid} and group {gid}, and its files cannot here", entry.display())]
+    Owner {
+        /// The entry.
+        entry: PathBuf,
+        /// Its user id.
+        uid: i64,
+        /// Its group id.
+        gid: i64,
+    },
     /// The copy of the tar could not be written.
     #[error("failed to write the copy of the layer")]
     Tee(#[source] io::Error),
+    /// An archive that holds more than it may.
+    #[error("the archive holds more than {limit} {what}, which is more than it may")]
+    TooMuch {
+        /// How many it may hold.
+        limit: u64,
+        /// Of what.
+        what: &'static str,
+    },
     /// The tar format has no room for an entry.
     #[error("{} cannot be put into a tar: {reason}", entry.display())]
     Unrepresentable {
@@ -245,6 +335,16 @@ pub enum Error {
         entry: PathBuf,
         /// Its kind, with an article.
         kind: &'static str,
+    },
+    /// Something that is gone cannot be marked so.
+    #[error("{} of the archive is not unpacked: the file system of {} takes no whiteouts\nuse a directory that is on a disk, not on an overlay", entry.display(), dir.display())]
+    Whiteout {
+        /// The whiteout.
+        entry: PathBuf,
+        /// Where it is unpacked.
+        dir: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
 }
 

@@ -4,6 +4,8 @@
     reason = "what fails in a test's helper fails the test"
 )]
 
+mod archive;
+
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,76 +17,7 @@ use proptest::prelude::*;
 use tar::EntryType;
 use tempfile::TempDir;
 
-/// One entry of an archive that is put together by hand.
-#[derive(Clone, Debug)]
-struct Raw {
-    kind: EntryType,
-    name: String,
-    link: String,
-    data: Vec<u8>,
-    mode: u32,
-}
-
-fn raw(kind: EntryType, name: &str, link: &str, data: &[u8]) -> Raw {
-    let mode = if kind == EntryType::Directory {
-        0o755
-    } else {
-        0o644
-    };
-    Raw {
-        kind,
-        name: name.to_owned(),
-        link: link.to_owned(),
-        data: data.to_vec(),
-        mode,
-    }
-}
-
-fn dir(name: &str) -> Raw {
-    raw(EntryType::Directory, name, "", b"")
-}
-
-fn file(name: &str, data: &str) -> Raw {
-    raw(EntryType::Regular, name, "", data.as_bytes())
-}
-
-fn link(name: &str, target: &str) -> Raw {
-    raw(EntryType::Symlink, name, target, b"")
-}
-
-fn hard(name: &str, target: &str) -> Raw {
-    raw(EntryType::Link, name, target, b"")
-}
-
-fn pax(record: &str) -> Raw {
-    raw(EntryType::XHeader, "pax", "", record.as_bytes())
-}
-
-fn with_mode(mode: u32, raw: Raw) -> Raw {
-    Raw { mode, ..raw }
-}
-
-fn archive(entries: &[Raw]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for entry in entries {
-        let mut header = tar::Header::new_ustar();
-        let old = header.as_old_mut();
-        old.name[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
-        old.linkname[..entry.link.len()].copy_from_slice(entry.link.as_bytes());
-        header.set_entry_type(entry.kind);
-        header.set_mode(entry.mode);
-        header.set_uid(4_000);
-        header.set_gid(4_000);
-        header.set_mtime(0);
-        header.set_size(entry.data.len() as u64);
-        header.set_cksum();
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(&entry.data);
-        bytes.resize(bytes.len().next_multiple_of(512), 0);
-    }
-    bytes.resize(bytes.len() + 1024, 0);
-    bytes
-}
+use archive::{Raw, archive, dir, file, hard, link, pax, raw, with_mode};
 
 /// `root/layers` is where unpacking is allowed; `root/secret` and `root/safe` are beside it.
 struct Place {

@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 
 use tar::EntryType;
 
-use super::inside::{Failure, Inside, Name};
+use super::inside::{Failure, Inside, Name, Parents};
+use super::read::{Archive, Head};
 use super::{Error, Extract, walk};
 
-type TarEntry<'r, 'a> = tar::Entry<'a, BufReader<&'r mut dyn Read>>;
+type Input<'a> = Archive<BufReader<&'a mut dyn Read>>;
 
 pub(super) fn extract(tar: &mut dyn Read, extract: &Extract<'_>) -> Result<(), Error> {
     let mut unpacking = Unpacking::begin(extract)?;
-    let mut archive = tar::Archive::new(BufReader::with_capacity(256 * 1024, tar));
-    for entry in archive.entries().map_err(Error::Archive)? {
-        unpacking.entry(&mut entry.map_err(Error::Archive)?)?;
+    let mut archive = Archive::new(BufReader::with_capacity(256 * 1024, tar));
+    while let Some(head) = archive.next_head().map_err(Error::Archive)? {
+        unpacking.entry(&head, &mut archive)?;
     }
-    // A reader that checks a digest does so at its end, which is behind the end of the archive.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Error::Archive)?;
+    archive.finish().map_err(Error::Archive)?;
     unpacking.finish()
 }
 
@@ -37,7 +37,6 @@ struct Unpacking {
     inside: Inside,
     /// Directories made here, with the modes that they get when all is in them.
     modes: Vec<(Name, u32)>,
-    buffer: Vec<u8>,
 }
 
 /// Where a name in an archive leads.
@@ -53,55 +52,47 @@ impl Unpacking {
         fs_err::create_dir_all(&within)?;
         Ok(Self {
             root: walk::absolute(extract.root)?,
-            inside: Inside::open(&within)?,
+            inside: Inside::open(&within, Parents::Umask)?,
             within,
             modes: Vec::new(),
-            buffer: vec![0; 256 * 1024],
         })
     }
 
-    fn entry(&mut self, entry: &mut TarEntry<'_, '_>) -> Result<(), Error> {
-        let kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
-            return Ok(());
+    fn entry(&mut self, head: &Head, archive: &mut Input<'_>) -> Result<(), Error> {
+        let path = Path::new(OsStr::from_bytes(&head.name));
+        if let Some(kind) = unsupported(head) {
+            let entry = path.to_path_buf();
+            return Err(Error::Unsupported { entry, kind });
         }
-        let path = PathBuf::from(OsStr::from_bytes(&entry.path_bytes()));
-        if let Some(kind) = unsupported(entry).map_err(Error::Archive)? {
-            return Err(Error::Unsupported { entry: path, kind });
-        }
-        let is_dir = is_dir(entry);
-        let name = match self.place(&path, &path)? {
+        let is_dir = head.kind == EntryType::Directory;
+        let name = match self.place(path, path)? {
             Place::Within(name) => name,
             Place::Above if is_dir => return Ok(()),
-            Place::Above => return Err(self.outside(&path, &path)),
+            Place::Above => return Err(self.outside(path, path)),
         };
-        let mode = entry.header().mode().map_err(Error::Archive)? & 0o7777;
         if is_dir {
             if self
                 .inside
                 .make_dir(&name)
-                .map_err(|e| self.failure(&path, e))?
+                .map_err(|e| self.failure(path, e))?
             {
-                self.modes.push((name, mode));
+                self.modes.push((name, head.mode));
             }
             return Ok(());
         }
-        match kind {
-            EntryType::Symlink => self.inside.make_symlink(&name, &link(entry)),
-            EntryType::Fifo => self.inside.make_fifo(&name, mode),
+        match head.kind {
+            EntryType::Symlink => self.inside.make_symlink(&name, &head.link),
+            EntryType::Fifo => self.inside.make_fifo(&name, head.mode),
             EntryType::Link => {
-                let target = link(entry);
-                match self.place(&path, Path::new(OsStr::from_bytes(&target)))? {
+                let target = Path::new(OsStr::from_bytes(&head.link));
+                match self.place(path, target)? {
                     Place::Within(target) => self.inside.make_hard_link(&name, &target),
-                    Place::Above => {
-                        let target = PathBuf::from(OsStr::from_bytes(&target));
-                        return Err(self.outside(&path, &target));
-                    }
+                    Place::Above => return Err(self.outside(path, target)),
                 }
             }
-            _ => return self.file(&path, &name, mode, entry),
+            _ => return self.file(path, &name, head.mode, archive),
         }
-        .map_err(|error| self.failure(&path, error))
+        .map_err(|error| self.failure(path, error))
     }
 
     fn file(
@@ -109,19 +100,19 @@ impl Unpacking {
         path: &Path,
         name: &Name,
         mode: u32,
-        entry: &mut TarEntry<'_, '_>,
+        archive: &mut Input<'_>,
     ) -> Result<(), Error> {
         let file = self.inside.make_file(name);
         let mut file = file.map_err(|error| self.failure(path, error))?;
-        let mut left = entry.size();
-        while left > 0 {
-            let len = entry.read(&mut self.buffer).map_err(Error::Archive)?;
-            if len == 0 {
-                return Err(Error::Archive(io::ErrorKind::UnexpectedEof.into()));
+        loop {
+            let part = archive.fill().map_err(Error::Archive)?;
+            if part.is_empty() {
+                break;
             }
-            left = left.saturating_sub(len as u64);
-            io::Write::write_all(&mut file, &self.buffer[..len])
+            io::Write::write_all(&mut file, part)
                 .map_err(|error| self.failure(path, error.into()))?;
+            let len = part.len();
+            archive.consume(len);
         }
         // Last: writing clears the set-id bits.
         rustix::fs::fchmod(&file, mode.into()).map_err(|error| self.failure(path, error.into()))
@@ -171,6 +162,11 @@ impl Unpacking {
                 entry: entry.to_path_buf(),
                 path: self.within.join(path),
             },
+            Failure::Owner(owner) => Error::Owner {
+                entry: entry.to_path_buf(),
+                uid: owner.uid.into(),
+                gid: owner.gid.into(),
+            },
             Failure::Io(error) => Error::Io(io::Error::new(
                 error.kind(),
                 format!("failed to unpack {}: {error}", entry.display()),
@@ -180,8 +176,9 @@ impl Unpacking {
 }
 
 /// Returns what is not unpacked about an entry.
-fn unsupported(entry: &mut TarEntry<'_, '_>) -> io::Result<Option<&'static str>> {
-    let kind = match entry.header().entry_type() {
+fn unsupported(head: &Head) -> Option<&'static str> {
+    match head.kind {
+        _ if head.sparse => Some("a sparse file"),
         EntryType::Block | EntryType::Char => Some("a device"),
         EntryType::Directory
         | EntryType::Fifo
@@ -189,29 +186,5 @@ fn unsupported(entry: &mut TarEntry<'_, '_>) -> io::Result<Option<&'static str>>
         | EntryType::Regular
         | EntryType::Symlink => None,
         _ => Some("of an unknown kind"),
-    };
-    if kind.is_some() {
-        return Ok(kind);
     }
-    for record in entry.pax_extensions()?.into_iter().flatten() {
-        if record?.key_bytes().starts_with(b"GNU.sparse.") {
-            return Ok(Some("a sparse file"));
-        }
-    }
-    Ok(None)
-}
-
-/// Tells if an entry is a directory: by its kind or, in archives older than USTAR, by a slash at its end.
-fn is_dir(entry: &TarEntry<'_, '_>) -> bool {
-    match entry.header().entry_type() {
-        EntryType::Directory => true,
-        EntryType::Regular => {
-            entry.header().as_bytes()[156] == 0 && entry.path_bytes().ends_with(b"/")
-        }
-        _ => false,
-    }
-}
-
-fn link(entry: &TarEntry<'_, '_>) -> Vec<u8> {
-    entry.link_name_bytes().unwrap_or_default().into_owned()
 }
