@@ -14,7 +14,15 @@ mod channel;
 mod executable;
 mod fault;
 mod helper;
+mod init;
 mod maps;
+mod mounts;
+mod network;
+mod place;
+mod privileges;
+mod probe;
+mod root;
+mod supervise;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -22,7 +30,7 @@ use std::process::Stdio;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use channel::{Ended, Report};
+pub(crate) use channel::{Ended, Report, Request, tell};
 pub use fault::Fault;
 pub(crate) use helper::Helper;
 
@@ -49,8 +57,23 @@ pub(crate) struct Order {
 /// one thread, in the user namespace of the way, as its root user if the maps have one, with all its capabilities there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
+    /// Tries whether a container can be made.
+    Probe,
     /// Removes a directory that holds files of mapped ids.
     Remove(PathBuf),
+    /// Runs a container to its end.
+    Run(Run),
+}
+
+/// A container to run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// The folder with its `config.json`, removed afterwards.
+    pub(crate) bundle: PathBuf,
+    /// What `/` is made of, base first; nothing but memory if none.
+    pub(crate) layers: Option<Vec<PathBuf>>,
+    /// The OCI runtime that is to make it, if not we.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Runs a task in a helper, inside the user namespace of `way` (in none for [`Way::Root`]), and waits for its end.

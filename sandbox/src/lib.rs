@@ -18,6 +18,7 @@ pub mod container;
 pub mod engine;
 pub mod ids;
 pub mod runtime;
+mod scratch;
 mod seccomp;
 mod syscall;
 pub mod unpacked;

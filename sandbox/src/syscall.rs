@@ -80,6 +80,12 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
+/// Sends a signal of any number, real-time ones too.
+pub(crate) fn kill(process: Pid, signal: i32) {
+    // SAFETY: takes two numbers. Who is gone, or a number that is no signal, is an error that changes nothing.
+    unsafe { libc::kill(process.as_raw(), signal) };
+}
+
 /// Ends this process at once, without running what others registered for its end.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: does not return, and touches no memory of ours.

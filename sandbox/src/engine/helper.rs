@@ -13,7 +13,7 @@ use rustix::process::DumpableBehavior;
 
 use super::channel::{Report, Request, hear, tell};
 use super::fault::{Doing as _, Fault};
-use super::{Ended, Order, Task, executable, maps};
+use super::{Ended, Order, Task, executable, init, maps, probe};
 use crate::ids::IdMaps;
 use crate::runtime::{Error, Streams};
 use crate::syscall;
@@ -132,7 +132,8 @@ pub(super) fn serve() {
     };
     let outcome = obey(socket, &inherited);
     let report = match outcome {
-        Ok(ended) => Report::Ended(ended),
+        Ok(None) => syscall::exit(0),
+        Ok(Some(ended)) => Report::Ended(ended),
         Err(fault) => Report::Failed(fault),
     };
     let told = tell(socket, &report);
@@ -141,7 +142,8 @@ pub(super) fn serve() {
     ));
 }
 
-fn obey(socket: &OwnedFd, inherited: &[OwnedFd]) -> Result<Ended, Fault> {
+/// Does what it is told. Nothing is returned if the outcome has been reported.
+fn obey(socket: &OwnedFd, inherited: &[OwnedFd]) -> Result<Option<Ended>, Fault> {
     let keep: Vec<_> = inherited.iter().map(|it| it.as_fd().as_raw_fd()).collect();
     syscall::close_all_but(&keep).doing(|| "close what was inherited")?;
     // Away from the terminal: what is typed there is the program's, which passes on what it wants to.
@@ -156,11 +158,11 @@ fn obey(socket: &OwnedFd, inherited: &[OwnedFd]) -> Result<Ended, Fault> {
     // Not earlier: it takes the maps away from whoever may write them.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .doing(|| "shut the process against others")?;
-    perform(task, maps.as_ref())
+    perform(socket, task, maps.as_ref())
 }
 
 /// Becomes the root user of the user namespace, if it has one. Groups stay: with them go rights to the caller's files.
-fn become_root(maps: Option<&IdMaps>) -> Result<(), Fault> {
+pub(super) fn become_root(maps: Option<&IdMaps>) -> Result<(), Fault> {
     let root = maps.is_some_and(IdMaps::has_root);
     if root {
         let (uid, gid) = (nix::unistd::Uid::from_raw(0), nix::unistd::Gid::from_raw(0));
@@ -194,12 +196,14 @@ fn enter(socket: &OwnedFd, maps: &IdMaps) -> Result<(), Fault> {
     }
 }
 
-fn perform(task: Task, maps: Option<&IdMaps>) -> Result<Ended, Fault> {
+fn perform(socket: &OwnedFd, task: Task, maps: Option<&IdMaps>) -> Result<Option<Ended>, Fault> {
     match task {
+        Task::Probe => probe::probe(maps)?,
         Task::Remove(dir) => {
             become_root(maps)?;
             fs_err::remove_dir_all(dir).doing(|| "clear up")?;
         }
+        Task::Run(run) => return init::run(socket, &run, maps),
     }
-    Ok(Ended::Code(0))
+    Ok(Some(Ended::Code(0)))
 }
