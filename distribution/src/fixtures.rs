@@ -58,6 +58,21 @@ impl Workshop {
         self.path(folder)
     }
 
+    /// Makes a folder as a build of the lifecycle leaves it.
+    pub(crate) fn lifecycle(&self, folder: &str) -> PathBuf {
+        for (name, text) in [
+            ("lifecycle", "a lifecycle"),
+            ("launcher", "a launcher"),
+            ("launcher.sbom.cdx.json", "{}"),
+            ("other.sbom.cdx.json", "{}"),
+            ("other", ""),
+            ("deps/other", ""),
+        ] {
+            self.write(&format!("{folder}/{name}"), text);
+        }
+        self.path(folder)
+    }
+
     /// Makes three buildpacks, `all` of which names `acme/one@1` and `acme/two@2`, and a package.toml of them.
     pub(crate) fn composite(&self) -> package::Config {
         self.buildpack("one", "acme/one", "1", "");
