@@ -1,5 +1,9 @@
 //! Builder images: read from their labels, and made from a builder.toml (DST-009 to DST-018).
 
+mod assembly;
+mod checks;
+pub mod config;
+mod create;
 mod metadata;
 
 use buildpack::Version;
@@ -11,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::labels::{self, Group, Layers, ModuleInfo, System};
 
+pub use config::Config;
+pub use create::{CreateError, Created, Creation, create, find_lifecycle};
 pub use metadata::{CreatedBy, LifecycleMetadata, Metadata, RunImage, StackMetadata};
 
 /// Variable of a builder that holds the id of its user.

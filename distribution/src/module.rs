@@ -54,6 +54,14 @@ impl Kind {
         }
     }
 
+    /// Returns `a` or `an`.
+    pub(crate) fn article(self) -> &'static str {
+        match self {
+            Self::Buildpack => "a",
+            Self::Extension => "an",
+        }
+    }
+
     /// Returns the folder below `/cnb` that its modules are in.
     pub fn folder(self) -> &'static str {
         match self {

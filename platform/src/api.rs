@@ -134,6 +134,13 @@ impl PlatformApi {
     }
 }
 
+/// Returns whether a lifecycle that supports these Platform APIs has image extensions as a settled part (0.13). One that
+/// names none may have them.
+pub fn has_settled_extensions(supported: &[String]) -> bool {
+    let versions = supported.iter().filter_map(|it| it.parse().ok());
+    versions.max().is_none_or(|newest: Version| newest >= v(13))
+}
+
 /// Returns whether an app image stands on a stack, whose id and mixins a rebase compares; else it has a target (REB-011).
 /// `value` is what it was built with: its own `CNB_PLATFORM_API`, which need not be one that can still be spoken.
 pub fn is_on_stack(value: Option<&str>) -> Result<bool, ParseVersionError> {

@@ -223,9 +223,10 @@ fn collect(creation: &Creation<'_>) -> Result<(Kind, Module, Vec<Module>), Creat
     let entry = modules.remove(0);
     if entry.kind != kind {
         let problem = format!(
-            "{uri} is the {} {}, not a {kind}",
+            "{uri} is the {} {}, not {} {kind}",
             entry.kind,
-            entry.label()
+            entry.label(),
+            kind.article()
         );
         return Err(CreateError::Invalid(problem));
     }
@@ -239,9 +240,10 @@ fn collect(creation: &Creation<'_>) -> Result<(Kind, Module, Vec<Module>), Creat
     }
     if let Some(other) = modules.iter().find(|it| it.kind != kind) {
         let problem = format!(
-            "{} {} cannot be in the package of a {kind}",
+            "{} {} cannot be in the package of {} {kind}",
             other.kind,
-            other.label()
+            other.label(),
+            kind.article()
         );
         return Err(CreateError::Invalid(problem));
     }
