@@ -351,8 +351,8 @@ fn a_builder_can_be_the_base_of_another() {
     assert!(!names.concat().iter().any(|it| it.contains("acme_two")));
 }
 
-#[test]
-fn builders_that_would_not_work_are_refused() {
+/// Makes modules that do not fit.
+fn misfits() -> Workshop {
     let shop = Workshop::new();
     shop.buildpack("one", "acme/one", "1", "");
     shop.buildpack("one-2", "acme/one", "2", "");
@@ -381,6 +381,12 @@ fn builders_that_would_not_work_are_refused() {
         "api = \"0.2\"\n[buildpack]\nid = \"old\"\nversion = \"1\"",
     );
     shop.extension("ext", "acme/ext", "1");
+    shop
+}
+
+#[test]
+fn builders_that_would_not_work_are_refused() {
+    let shop = misfits();
     let system = "[[system.post.buildpacks]]\nid = \"acme/three\"\n";
     let both = format!("{ONE}[[buildpacks]]\nuri = \"one-2\"\n");
     let cases = [
@@ -474,24 +480,26 @@ fn builders_that_would_not_work_are_refused() {
     }
 }
 
+type Change = fn(&mut layout::ImageConfig);
+
 #[test]
 fn build_images_that_would_not_work_are_refused() {
-    let cases: [(&str, fn(&mut layout::ImageConfig)); 6] = [
+    let cases: [(&str, Change); 6] = [
         ("it has no variable CNB_USER_ID", |it| {
-            it.config.env.retain(|it| !it.starts_with("CNB_USER"))
+            it.config.env.retain(|it| !it.starts_with("CNB_USER"));
         }),
         ("its variable CNB_GROUP_ID is \"x\"", |it| {
-            it.set_env("CNB_GROUP_ID", "x")
+            it.set_env("CNB_GROUP_ID", "x");
         }),
         ("build image b runs as root", |it| {
-            it.set_env("CNB_USER_ID", "0")
+            it.set_env("CNB_USER_ID", "0");
         }),
         ("build image b runs as root", |it| {
-            "root:root".clone_into(&mut it.config.user)
+            "root:root".clone_into(&mut it.config.user);
         }),
         ("build image b runs as root", |it| it.config.user.clear()),
         ("build image b is for \"windows\", not linux", |it| {
-            "windows".clone_into(&mut it.os)
+            "windows".clone_into(&mut it.os);
         }),
     ];
     for (expected, change) in cases {
