@@ -63,6 +63,15 @@ pub(crate) enum Task {
     Remove(PathBuf),
     /// Runs a container to its end.
     Run(Run),
+    /// Unpacks the layer that comes on standard input.
+    Unpack {
+        /// An empty directory.
+        dir: PathBuf,
+        /// Bytes of the tar at most.
+        bytes: u64,
+        /// Entries at most.
+        entries: u64,
+    },
 }
 
 /// A container to run.
@@ -80,12 +89,22 @@ pub(crate) struct Run {
 ///
 /// The task's standard input is `stdin`; its standard output and error are nobody's.
 pub(crate) fn inside(way: &Way, task: Task, stdin: Stdio) -> Result<(), Error> {
+    inside_holding(way, task, stdin, Vec::new())
+}
+
+/// Does as [`inside`]; the helper holds `held` open until it ends, even if this process ends before.
+pub(crate) fn inside_holding(
+    way: &Way,
+    task: Task,
+    stdin: Stdio,
+    held: Vec<OwnedFd>,
+) -> Result<(), Error> {
     let streams = Streams {
         stdin,
         stdout: Stdio::null(),
         stderr: Stdio::null(),
     };
-    let mut helper = Helper::start(way.maps(), task, streams, Vec::<OwnedFd>::new())?;
+    let mut helper = Helper::start(way.maps(), task, streams, held)?;
     match helper.hear()? {
         Report::Ended(_) => Ok(()),
         report => Err(Error::Talk(format!("{report:?}"))),

@@ -32,6 +32,15 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Something that failed, with all that led to it.
+    pub(crate) fn of(doing: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        Self::new(doing, causes.join(": "))
+    }
+}
+
 /// Says what was being done when something failed.
 pub(crate) trait Doing<T> {
     fn doing<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T, Fault>;

@@ -17,6 +17,7 @@ use super::{Ended, Order, Task, executable, init, maps, probe};
 use crate::ids::IdMaps;
 use crate::runtime::{Error, Streams};
 use crate::syscall;
+use crate::unpacked::hands::unpack_stdin;
 
 /// What a helper is called by. It reaches nobody's screen but in a list of processes.
 const NAME: &str = "slipway-sandbox";
@@ -204,6 +205,15 @@ fn perform(socket: &OwnedFd, task: Task, maps: Option<&IdMaps>) -> Result<Option
             fs_err::remove_dir_all(dir).doing(|| "clear up")?;
         }
         Task::Run(run) => return init::run(socket, &run, maps),
+        Task::Unpack {
+            dir,
+            bytes,
+            entries,
+        } => {
+            become_root(maps)?;
+            unpack_stdin(&dir, bytes, entries)
+                .map_err(|error| Fault::of("unpack the layer", &error))?;
+        }
     }
     Ok(Some(Ended::Code(0)))
 }
