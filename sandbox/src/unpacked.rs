@@ -224,7 +224,7 @@ pub enum Error {
         /// The layer.
         diff_id: DiffId,
         /// What it failed in.
-        source: crate::runtime::Error,
+        source: Box<crate::runtime::Error>,
     },
     /// Layers cannot be removed while they are used.
     #[error(
@@ -240,7 +240,7 @@ pub enum Error {
         /// The layer.
         diff_id: DiffId,
         /// Why not.
-        source: layout::layer::Error,
+        source: Box<layout::layer::Error>,
     },
     /// Somebody else could have put layers there.
     #[error(
@@ -253,7 +253,7 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// What the helper failed in.
-        source: crate::runtime::Error,
+        source: Box<crate::runtime::Error>,
     },
 }
 

@@ -57,7 +57,7 @@ impl Hands {
                 };
                 layer::unpack(&mut *tar, dir, &how).map_err(|source| Error::Layer {
                     diff_id: diff_id.clone(),
-                    source,
+                    source: Box::new(source),
                 })
             }
             Self::Mapped(way) => {
@@ -68,7 +68,7 @@ impl Hands {
                 };
                 feed(way, task, tar, writer)?.map_err(|source| Error::Helper {
                     diff_id: diff_id.clone(),
-                    source,
+                    source: Box::new(source),
                 })
             }
         }
@@ -81,7 +81,7 @@ impl Hands {
                 engine::inside(way, Task::Remove(dir.to_path_buf()), Stdio::null()).map_err(
                     |source| Error::Remove {
                         path: dir.to_path_buf(),
-                        source,
+                        source: Box::new(source),
                     },
                 )
             }
