@@ -10,7 +10,7 @@ pub mod metadata;
 pub mod order;
 pub mod plan;
 pub mod project_metadata;
-mod replace;
+pub mod replace;
 pub mod report;
 pub mod run;
 pub mod system;

@@ -1,4 +1,4 @@
-//! Writing a TOML file whole or not at all (design invariant: a phase that is killed leaves report.toml as it was).
+//! Writing a file whole or not at all (design invariant: a phase that is killed leaves report.toml as it was).
 //!
 //! Files in the layers directory are not written like this: the reference truncates them, and so does [`encode::to_file`].
 
@@ -13,10 +13,17 @@ use fs_err as fs;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-/// Writes a file through a temporary one where that leaves no other trace: the file is absent, or a plain file of
-/// ours, in a folder that we may write. Devices, links and other users' files are written in place.
+/// Writes a value as TOML, otherwise like [`with_text`]. A new file has the mode that any new file has.
 pub(super) fn with_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), FileError> {
     let text = encode::to_string(value)?;
+    Ok(with_text(path, &text, 0o666)?)
+}
+
+/// Writes a file through a temporary one where that leaves no other trace: the file is absent, or a plain file of
+/// ours, in a folder that we may write. Devices, links and other users' files are written in place.
+///
+/// A file that is there keeps its mode; a new one gets `new_mode`, less the umask. Missing folders are made.
+pub fn with_text(path: &Path, text: &str, new_mode: u32) -> Result<(), SyscallError> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     if let Some(dir) = dir {
         syscall_text::make_dirs(dir)?;
@@ -24,17 +31,17 @@ pub(super) fn with_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), File
     let before = match fs::symlink_metadata(path) {
         Ok(metadata) => Some(metadata),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(SyscallError::new("open", path, e).into()),
+        Err(e) => return Err(SyscallError::new("open", path, e)),
     };
-    match beside(dir.unwrap_or(Path::new(".")), before.as_ref()) {
-        Some(temporary) => Ok(write_and_rename(temporary, path, &text)?),
-        None => fs::write(path, text).map_err(|e| SyscallError::new("open", path, e).into()),
+    match beside(dir.unwrap_or(Path::new(".")), before.as_ref(), new_mode) {
+        Some(temporary) => write_and_rename(temporary, path, text),
+        None => fs::write(path, text).map_err(|e| SyscallError::new("open", path, e)),
     }
 }
 
 /// Returns a temporary file that can take the place of the one before, mode and owner included.
-fn beside(dir: &Path, before: Option<&Metadata>) -> Option<NamedTempFile> {
-    let mode = before.map_or(0o666, |before| before.mode() & 0o7777);
+fn beside(dir: &Path, before: Option<&Metadata>, new_mode: u32) -> Option<NamedTempFile> {
+    let mode = before.map_or(new_mode, |before| before.mode() & 0o7777);
     let temporary = tempfile::Builder::new()
         .prefix(".slipway-")
         .permissions(Permissions::from_mode(mode))
@@ -97,6 +104,15 @@ mod tests {
         fs::write(dir.path().join("plain"), "").unwrap();
         let plain = fs::metadata(dir.path().join("plain")).unwrap().mode();
         assert_eq!(fs::metadata(&path).unwrap().mode(), plain);
+    }
+
+    #[test]
+    fn a_new_file_may_be_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        with_text(&path, "a = 1\n", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a = 1\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
     }
 
     #[test]
