@@ -1,4 +1,5 @@
 //! One module a command.
 
 pub(crate) mod build;
+pub(crate) mod config;
 pub(crate) mod layout;

@@ -27,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(Box<commands::build::Args>),
+    Config(commands::config::Args),
     Layout(commands::layout::Args),
 }
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Build(args) => commands::build::run(&args),
+        Command::Config(args) => commands::config::run(&args, &mut io::stdout().lock()),
         Command::Layout(args) => commands::layout::run(&args, &mut io::stdout().lock()),
     };
     match result {

@@ -163,7 +163,10 @@ impl Edit {
         }
         let table = self.document.as_table_mut();
         let Some(next) = next else {
-            let end = joined(comment, self.document.trailing().as_str().unwrap_or_default());
+            let end = joined(
+                comment,
+                self.document.trailing().as_str().unwrap_or_default(),
+            );
             self.document.set_trailing(end);
             return;
         };

@@ -31,12 +31,12 @@ fn a_change_changes_nothing_else() {
             "\"always\" # for",
         ),
         (("Pull-Policy", Some("x")), "'never'", "\"x\""),
-        (("pull-policy", None), "pull-policy = 'never' # for the train\n", ""),
         (
-            ("new", Some("x")),
-            "train\n",
-            "train\nnew = \"x\"\n",
+            ("pull-policy", None),
+            "pull-policy = 'never' # for the train\n",
+            "",
         ),
+        (("new", Some("x")), "train\n", "train\nnew = \"x\"\n"),
         (("not-there", None), "", ""),
     ] {
         let (key, value) = change;
@@ -76,8 +76,14 @@ fn comments_above_what_is_removed_stay() {
     for (before, after) in [
         ("# head\na = 1\nb = 2\n", "# head\nb = 2\n"),
         ("# head\na = 1\n", "# head\n"),
-        ("# head\na = 1\n\n# table\n[t]\n", "# head\n\n# table\n[t]\n"),
-        ("b = 2\n# about a\na = 1\n\n[[l]]\nx = 1\n", "b = 2\n# about a\n\n[[l]]\nx = 1\n"),
+        (
+            "# head\na = 1\n\n# table\n[t]\n",
+            "# head\n\n# table\n[t]\n",
+        ),
+        (
+            "b = 2\n# about a\na = 1\n\n[[l]]\nx = 1\n",
+            "b = 2\n# about a\n\n[[l]]\nx = 1\n",
+        ),
         ("# head\n[a]\nx = 1\n# next\n[b]\n", "# head\n# next\n[b]\n"),
     ] {
         let text = changed(before, |edit| assert!(edit.unset("a")));
@@ -112,7 +118,10 @@ fn tables_of_a_list_are_added_changed_and_removed() {
     assert_eq!(one, text.replace("[\"m\"]", "[\"n\"]"));
     let new = "[[run-images]]\nimage = \"new\"\nmirrors = [\"n\"]\n";
     let added = changed(text, set("new"));
-    assert_eq!(added, text.replace("\n[after]", &format!("\n{new}\n[after]")));
+    assert_eq!(
+        added,
+        text.replace("\n[after]", &format!("\n{new}\n[after]"))
+    );
     assert_eq!(changed(&added, remove("new")), text);
 
     let one = changed(text, remove("one"));
@@ -129,13 +138,16 @@ fn lists_may_be_written_in_a_line() {
     let add = changed(text, |edit| {
         edit.set_of("trusted-builders", ("name", "c"), "name", "c".into());
     });
-    let expected = "trusted-builders = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }] # mine\n";
+    let expected =
+        "trusted-builders = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }] # mine\n";
     assert_eq!(add, expected);
-    let remove = |of: &'static str| {
-        move |edit: &mut Edit| edit.remove_of("trusted-builders", ("name", of))
-    };
+    let remove =
+        |of: &'static str| move |edit: &mut Edit| edit.remove_of("trusted-builders", ("name", of));
     assert_eq!(changed(&add, remove("c")), text);
-    let last = changed("x = 1\ntrusted-builders = [{ name = \"a\" }]\n", remove("a"));
+    let last = changed(
+        "x = 1\ntrusted-builders = [{ name = \"a\" }]\n",
+        remove("a"),
+    );
     assert_eq!(last, "x = 1\n");
 }
 

@@ -1,0 +1,68 @@
+//! `slipway config registry-mirrors`: where else images of a registry are.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
+
+use crate::config::Config;
+
+/// List, add and remove mirrors of image registries
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config registry-mirrors add index.docker.io --mirror 10.0.0.1
+  slipway config registry-mirrors add '*' --mirror 10.0.0.1")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List them, a registry and its mirror a line
+    List,
+    /// Set the mirror of a registry
+    Add {
+        /// Registry that has a mirror, or * for all
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        registry: String,
+        /// Registry to ask instead
+        #[arg(long, short, value_parser = NonEmptyStringValueParser::new())]
+        mirror: String,
+    },
+    /// Remove the mirror of a registry
+    Remove {
+        /// Registry that has a mirror
+        registry: String,
+    },
+}
+
+const KEY: &str = "registry-mirrors";
+
+impl Args {
+    pub(super) fn run(&self, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut edit = config.edit()?;
+        match &self.command {
+            None | Some(Command::List) => {
+                for (registry, mirror) in config.registry_mirrors() {
+                    writeln!(out, "{registry}  {mirror}")?;
+                }
+            }
+            Some(Command::Add { registry, mirror }) => {
+                edit.set_in(KEY, registry, mirror);
+                edit.save()?;
+                writeln!(out, "set the mirror of {registry} to {mirror}")?;
+            }
+            Some(Command::Remove { registry }) => {
+                if edit.unset_in(KEY, registry) {
+                    edit.save()?;
+                    writeln!(out, "removed the mirror of {registry}")?;
+                } else {
+                    writeln!(out, "{registry} has no mirror")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

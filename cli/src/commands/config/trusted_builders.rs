@@ -1,0 +1,72 @@
+//! `slipway config trusted-builders`: builders that may see credentials, in pack.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
+
+use crate::config::Config;
+
+/// List, add and remove trusted builders
+///
+/// pack hands registry credentials to the buildpacks of a trusted builder. slipway hands them to nobody and runs the
+/// same phases for every builder; the setting is kept for pack.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config trusted-builders add example.org/builder
+  slipway config trusted-builders remove example.org/builder")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List them, one a line
+    List,
+    /// Trust a builder
+    Add {
+        /// Builder to trust; without a tag, every tag of it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        builder: String,
+    },
+    /// Trust a builder no longer
+    Remove {
+        /// Builder as it is listed
+        builder: String,
+    },
+}
+
+const KEY: &str = "trusted-builders";
+
+impl Args {
+    pub(super) fn run(&self, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+        let is_listed = |builder: &str| config.trusted_builders().any(|it| it == builder);
+        let mut edit = config.edit()?;
+        match &self.command {
+            None | Some(Command::List) => {
+                for builder in config.trusted_builders() {
+                    writeln!(out, "{builder}")?;
+                }
+            }
+            Some(Command::Add { builder }) if is_listed(builder) => {
+                writeln!(out, "builder {builder} is already trusted")?;
+            }
+            Some(Command::Add { builder }) => {
+                edit.set_of(KEY, ("name", builder), "name", builder.as_str().into());
+                edit.save()?;
+                writeln!(out, "builder {builder} is now trusted")?;
+            }
+            Some(Command::Remove { builder }) if is_listed(builder) => {
+                edit.remove_of(KEY, ("name", builder));
+                edit.save()?;
+                writeln!(out, "builder {builder} is no longer trusted")?;
+            }
+            Some(Command::Remove { builder }) => {
+                writeln!(out, "builder {builder} was not trusted")?;
+            }
+        }
+        Ok(())
+    }
+}
