@@ -203,12 +203,6 @@ impl Config {
     pub(crate) fn registry_mirrors(&self) -> &BTreeMap<String, String> {
         &self.settings.registry_mirrors
     }
-
-    /// Returns the user's mirrors of a run image.
-    pub(crate) fn run_image_mirrors(&self, image: &str) -> Vec<String> {
-        let _ = image;
-        Vec::new()
-    }
 }
 
 const FILE: &str = "config.toml";
