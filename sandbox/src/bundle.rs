@@ -107,7 +107,7 @@ fn process(container: &Container) -> Result<oci::Process, Error> {
         .set_user(user)
         .set_args(Some(args))
         .set_env(Some(env?))
-        .set_cwd(inside(&container.cwd)?)
+        .set_cwd(cwd(&container.cwd)?)
         .set_capabilities(Some(capabilities(&container.capabilities)))
         .set_rlimits(None)
         .set_no_new_privileges(Some(true));
@@ -177,6 +177,21 @@ fn mounts(container: &Container, maps: Option<&IdMaps>) -> Result<Vec<oci::Mount
     const TTY: u32 = 5;
     let tty = maps.is_none_or(|it| it.has(container.user.uid, TTY));
     let pts = if tty { "mode=0620,gid=5" } else { "mode=0620" };
+    // Only whoever owns the network namespace may mount it anew.
+    let sys: (&str, &str, &str, &[&str]) = match container.network {
+        Network::Host => (
+            "/sys",
+            "bind",
+            "/sys",
+            &["rbind", "nosuid", "noexec", "nodev", "rro"],
+        ),
+        Network::None => (
+            "/sys",
+            "sysfs",
+            "sysfs",
+            &["nosuid", "noexec", "nodev", "ro"],
+        ),
+    };
     let usual: [(&str, &str, &str, &[&str]); 6] = [
         ("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         (
@@ -203,13 +218,7 @@ fn mounts(container: &Container, maps: Option<&IdMaps>) -> Result<Vec<oci::Mount
             "mqueue",
             &["nosuid", "noexec", "nodev"],
         ),
-        // Bound and not mounted anew, which is only granted to whoever owns the network namespace.
-        (
-            "/sys",
-            "bind",
-            "/sys",
-            &["rbind", "nosuid", "noexec", "nodev", "rro"],
-        ),
+        sys,
     ];
     let usual = usual.into_iter().map(|(target, kind, source, options)| {
         let options = options.iter().flat_map(|it| it.split(','));
@@ -228,7 +237,12 @@ fn own_mount(it: &Mount) -> Result<oci::Mount, Error> {
             read_only,
         } => {
             text(source.as_os_str(), "the source of a mount")?;
-            let access = if *read_only { "rro" } else { "rw" };
+            let access = match (read_only, source.is_dir()) {
+                (false, _) => "rw",
+                // With all that is mounted below it, which crun takes ill of a file.
+                (true, true) => "rro",
+                (true, false) => "ro",
+            };
             let options = ["rbind", "rprivate", "nosuid", "nodev", access];
             Ok(mount(
                 point(target)?,
@@ -271,6 +285,16 @@ fn point(target: &Path) -> Result<PathBuf, Error> {
     let refused = path == Path::new("/") || path.starts_with("/proc");
     if refused {
         let text = format!("nothing can be mounted at {}", target.display());
+        return Err(Error::Container(text));
+    }
+    Ok(path)
+}
+
+/// Checks a working directory: below `/proc` there are ways to what a runtime has open.
+fn cwd(path: &Path) -> Result<PathBuf, Error> {
+    let path = inside(path)?;
+    if path.starts_with("/proc") {
+        let text = format!("the working directory cannot be {}", path.display());
         return Err(Error::Container(text));
     }
     Ok(path)

@@ -13,6 +13,7 @@
 mod channel;
 mod executable;
 mod fault;
+mod foreign;
 mod helper;
 mod init;
 mod maps;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use channel::{Ended, Report, Request, tell};
 pub use fault::Fault;
+pub(crate) use foreign::clear_cgroups;
 pub(crate) use helper::Helper;
 
 use crate::ids::IdMaps;

@@ -67,6 +67,10 @@ impl Runtime {
             Self::Own => None,
             Self::Program(path) => Some(fs_err::canonicalize(path)?),
         };
+        if program.is_some() && way.maps().is_some_and(|it| !it.has_root()) {
+            let text = "an OCI runtime needs more than one id: let newuidmap grant some (a line in /etc/subuid and /etc/subgid), or use slipway's own";
+            return Err(Error::Container(text.to_owned()));
+        }
         let spec = bundle::spec(container, way.maps(), program.is_some())?;
         let dir = RunDir::make(scratch, way)?;
         bundle::write(dir.path(), &spec)?;

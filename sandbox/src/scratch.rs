@@ -78,6 +78,7 @@ impl Drop for RunDir {
 /// Removes a run's folder unless somebody holds its lock, or it belongs to another user.
 fn clear(path: &Path, way: &Way) {
     if let Ok(_lock) = locked(path, FlockOperation::NonBlockingLockExclusive) {
+        engine::clear_cgroups(path);
         remove(path, way);
     }
 }

@@ -4,14 +4,12 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
 use oci_spec::runtime as oci;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount};
 use rustix::process::{
     DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
 };
@@ -21,7 +19,7 @@ use super::fault::{Doing as _, Fault};
 use super::mounts::Sources;
 use super::place::Kind;
 use super::supervise::Supervisor;
-use super::{Run, helper, maps, network, privileges, root};
+use super::{Run, foreign, helper, maps, network, privileges, root};
 use crate::ids::IdMaps;
 use crate::{bundle, seccomp, syscall};
 
@@ -46,6 +44,9 @@ pub(super) fn run(
     let status = nix::sys::wait::waitpid(init, None);
     // All that it mounted went with it; what it wrote goes now, by whoever has the ids for that.
     let cleared = fs_err::remove_dir_all(&run.bundle);
+    if run.program.is_some() {
+        foreign::clear_cgroups(&run.bundle);
+    }
     match status.doing(|| "wait for the container")? {
         nix::sys::wait::WaitStatus::Exited(..) => {}
         other => {
@@ -77,7 +78,7 @@ fn begin(
     let spec = bundle::read(&run.bundle).doing(|| "read the bundle")?;
     match &run.program {
         None => own(socket, run, &spec, maps),
-        Some(program) => foreign(socket, run, program, maps),
+        Some(program) => foreign::run(socket, run, program, maps),
     }
 }
 
@@ -116,7 +117,7 @@ fn own(
     let mut place = parts.mount(maps.is_some())?;
     sources.mount(mounts, &mut place)?;
     sources.restrict(linux, &place)?;
-    place.make(process.cwd(), Kind::Directory)?;
+    place.reach(process.cwd(), Kind::Directory)?;
     root::go(&place)?;
     drop((parts, sources, place));
 
@@ -157,34 +158,8 @@ fn has(linux: &oci::Linux, kind: oci::LinuxNamespaceType) -> bool {
         .any(|it| it.typ() == kind)
 }
 
-/// Has a container made by an OCI runtime, for which `/` is mounted here.
-fn foreign(
-    socket: &OwnedFd,
-    run: &Run,
-    program: &Path,
-    maps: Option<&IdMaps>,
-) -> Result<Ended, Fault> {
-    unshare(CloneFlags::CLONE_NEWNS).doing(|| "make namespaces")?;
-    root::keep_mounts_private()?;
-    let parts = root::Parts::open(&run.bundle, run.layers.as_deref())?;
-    helper::become_root(maps)?;
-    let place = parts.mount(maps.is_some())?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", "/proc", "proc", flags, None).doing(|| "mount /proc for the runtime")?;
-    let groups = Path::new("/sys/fs/cgroup");
-    if groups.exists() {
-        // A run limits no resources. A runtime that finds no cgroups makes none, and leaves none when it is killed;
-        // crun also refuses two versions of them side by side.
-        mount("tmpfs", groups, "tmpfs", flags, c"mode=755,size=0")
-            .doing(|| "hide cgroups from the runtime")?;
-    }
-    drop((parts, place));
-    let runtime = Program::runtime(program, &run.bundle)?;
-    supervise(socket, || runtime.exec())
-}
-
 /// Starts a program in a process of its own, and stays with it to its end.
-fn supervise(
+pub(super) fn supervise(
     socket: &OwnedFd,
     exec: impl FnOnce() -> Result<Infallible, Fault>,
 ) -> Result<Ended, Fault> {
@@ -219,10 +194,10 @@ fn started(failure: OwnedFd) -> Result<(), Fault> {
 }
 
 /// A program as `execve` takes it.
-struct Program {
-    args: Vec<CString>,
-    env: Vec<CString>,
-    cwd: CString,
+pub(super) struct Program {
+    pub(super) args: Vec<CString>,
+    pub(super) env: Vec<CString>,
+    pub(super) cwd: CString,
 }
 
 impl Program {
@@ -240,23 +215,8 @@ impl Program {
         })
     }
 
-    fn runtime(program: &Path, bundle: &Path) -> Result<Self, Fault> {
-        let (program, bundle) = (program.to_string_lossy(), bundle.to_string_lossy());
-        let state = format!("{bundle}/state");
-        let args = [
-            &program, "--root", &state, "run", "--bundle", &bundle, "slipway",
-        ];
-        Ok(Self {
-            args: args.into_iter().map(string).collect::<Result<_, _>>()?,
-            env: vec![string(
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )?],
-            cwd: string(&bundle)?,
-        })
-    }
-
     /// Becomes this program, in a session of its own and with nothing of ours: no signal's action, no descriptor.
-    fn exec(&self) -> Result<Infallible, Fault> {
+    pub(super) fn exec(&self) -> Result<Infallible, Fault> {
         nix::unistd::setsid().doing(|| "begin a session")?;
         syscall::default_signals().doing(|| "reset signals")?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -276,6 +236,6 @@ impl Program {
     }
 }
 
-fn string(text: &str) -> Result<CString, Fault> {
+pub(super) fn string(text: &str) -> Result<CString, Fault> {
     CString::new(text).map_err(|it| Fault::new("start the program", it.to_string()))
 }

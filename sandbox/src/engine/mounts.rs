@@ -38,7 +38,8 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
 pub(super) struct Sources {
     binds: Vec<Option<OwnedFd>>,
     devices: Vec<(&'static str, OwnedFd)>,
-    proc: OwnedFd,
+    /// The machine's own, for where nobody gets a new one.
+    whole: [(&'static str, OwnedFd); 2],
 }
 
 impl Sources {
@@ -50,7 +51,10 @@ impl Sources {
         Ok(Self {
             binds: mounts.iter().map(bind).collect::<Result<_, _>>()?,
             devices: DEVICES.into_iter().map(device).collect::<Result<_, _>>()?,
-            proc: see(Path::new("/proc"))?,
+            whole: [
+                ("proc", see(Path::new("/proc"))?),
+                ("sysfs", see(Path::new("/sys"))?),
+            ],
         })
     }
 
@@ -85,12 +89,14 @@ impl Sources {
         let data = CString::new(options.data.join(","))
             .map_err(|_| Errno::INVAL)
             .doing(doing)?;
-        match mount(kind, path(&under), kind, options.flags, data.as_c_str()) {
-            // Where the machine's own is partly hidden, nobody gets a whole one.
-            Err(Errno::PERM) if kind == "proc" => {
-                attach(&self.proc, &under, options.attributes, true)
-            }
-            result => result,
+        let whole = self.whole.iter().find(|it| it.0 == kind);
+        match (
+            mount(kind, path(&under), kind, options.flags, data.as_c_str()),
+            whole,
+        ) {
+            // Where the machine's own is partly hidden, the kernel gives nobody a whole one.
+            (Err(Errno::PERM), Some((_, whole))) => attach(whole, &under, options.attributes, true),
+            (result, _) => result,
         }
         .doing(doing)?;
         if kind == "tmpfs" {

@@ -70,22 +70,28 @@ impl Place {
 
     /// Finds a mount point, and makes what is missing of it.
     pub(super) fn make(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Fault> {
+        let found = self.reach(path, kind)?;
         let doing = || format!("find the mount point {}", path.display());
-        let found = self.walk(path, Some(kind))?;
-        let stat = fstat(&found).doing(doing)?;
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if directory != (kind == Kind::Directory) {
-            let cause = if directory {
-                Errno::ISDIR
-            } else {
-                Errno::NOTDIR
-            };
-            return Err(cause).doing(doing);
+        let (stat, root) = (fstat(&found).doing(doing)?, fstat(&self.root).doing(doing)?);
+        if (stat.st_dev, stat.st_ino) == (root.st_dev, root.st_ino) {
+            return Err(Fault::new(doing(), "it is the root"));
         }
         if fstatfs(&found).doing(doing)?.f_type == PROC_SUPER_MAGIC {
             return Err(Fault::new(doing(), "nothing can be mounted in /proc"));
         }
         Ok(found)
+    }
+
+    /// Finds a folder or file, and makes what is missing of it.
+    pub(super) fn reach(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Fault> {
+        let found = self.walk(path, Some(kind))?;
+        let doing = || format!("find {} inside", path.display());
+        let mode = fstat(&found).doing(doing)?.st_mode;
+        match (FileType::from_raw_mode(mode), kind) {
+            (FileType::Directory, Kind::File) => Err(Errno::ISDIR).doing(doing),
+            (FileType::Directory, Kind::Directory) | (_, Kind::File) => Ok(found),
+            (_, Kind::Directory) => Err(Errno::NOTDIR).doing(doing),
+        }
     }
 
     fn walk(&self, path: &Path, missing: Option<Kind>) -> Result<OwnedFd, Fault> {

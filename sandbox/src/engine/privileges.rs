@@ -1,7 +1,10 @@
 //! Becoming the user of a container, for good.
 
+use std::os::fd::AsFd as _;
+
 use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 use oci_spec::runtime as oci;
+use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
@@ -16,6 +19,7 @@ pub(super) fn drop_to(process: &oci::Process, groups_are_fixed: bool) -> Result<
     let user = process.user();
     let (uid, gid) = (Uid::from_raw(user.uid()), Gid::from_raw(user.gid()));
     let granted = granted(process)?;
+    give_streams(uid, gid);
     // First, for it takes a capability that the next steps give up.
     bound(granted)?;
     // Refused where there is no such set, which is as good as an empty one.
@@ -35,6 +39,20 @@ pub(super) fn drop_to(process: &oci::Process, groups_are_fixed: bool) -> Result<
     set_keep_capabilities(false).doing(|| "keep no capabilities")?;
     set_no_new_privs(true).doing(|| "renounce new privileges")?;
     verify(uid, gid, groups_are_fixed, sets)
+}
+
+/// Lets the program open its own standard streams anew (`> /dev/stderr`), which are pipes of whoever started it.
+fn give_streams(uid: Uid, gid: Gid) {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    for stream in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
+        // Files and terminals are somebody's own: those stay.
+        let pipe =
+            fstat(stream).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Fifo);
+        if pipe {
+            // Without it the program can still write to what it was given.
+            nix::unistd::fchown(stream, Some(uid), Some(gid)).ok();
+        }
+    }
 }
 
 /// Believes no call's word for it.

@@ -20,7 +20,7 @@ pub(crate) const USER: User = User {
 };
 
 /// A test's name, and what it does.
-pub(crate) type Test = (&'static str, fn(&World));
+pub(crate) type Test = (&'static str, fn(&mut World));
 
 /// A way, a runtime, and a root filesystem for them.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) layers: Vec<PathBuf>,
     /// A folder of this test's own.
     pub(crate) dir: tempfile::TempDir,
+    /// Where runs keep their files, if not there.
+    pub(crate) scratch: Option<PathBuf>,
 }
 
 /// How a container ended, and what it wrote.
@@ -51,6 +53,7 @@ impl World {
             runtime,
             layers: layers(),
             dir: tempfile::tempdir_in(dir()).unwrap(),
+            scratch: None,
         }
     }
 
@@ -68,8 +71,21 @@ impl World {
         folder
     }
 
+    /// A layer of this test's own, on top of the others.
+    pub(crate) fn layer(&mut self) -> PathBuf {
+        let layer = self.dir.path().join(format!("layer-{}", self.layers.len()));
+        fs_err::create_dir_all(&layer).unwrap();
+        self.layers.push(layer.clone());
+        layer
+    }
+
+    pub(crate) fn is(&self, way: &str) -> bool {
+        self.way.name() == way
+    }
+
     pub(crate) fn scratch(&self) -> PathBuf {
-        self.dir.path().join("scratch")
+        let own = || self.dir.path().join("scratch");
+        self.scratch.clone().unwrap_or_else(own)
     }
 
     /// Runs a shell script with these mounts.
@@ -150,6 +166,38 @@ pub(crate) fn read_only(source: &Path, target: &str) -> Mount {
         source: source.to_owned(),
         target: target.into(),
         read_only: true,
+    }
+}
+
+/// Something that is another test's to look at: a name that no other process has.
+pub(crate) fn unique() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "{}.{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// Processes whose arguments hold this text.
+pub(crate) fn processes(text: &str) -> Vec<i32> {
+    left(Path::new("/proc"))
+        .iter()
+        .filter_map(|it| it.to_str()?.parse().ok())
+        .filter(|pid| {
+            let args = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&args).contains(text)
+        })
+        .collect()
+}
+
+/// Waits for something, at most five seconds.
+pub(crate) fn eventually(what: &str, is: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is() {
+        assert!(begin.elapsed().as_secs() < 5, "in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
@@ -260,6 +308,6 @@ pub(crate) fn skip(reason: &str) -> bool {
     false
 }
 
-fn mode(mode: u32) -> std::fs::Permissions {
+pub(crate) fn mode(mode: u32) -> std::fs::Permissions {
     std::fs::Permissions::from_mode(mode)
 }

@@ -1,5 +1,243 @@
 //! Beginnings and ends: signals from outside, killed callers, what is left.
 
-use crate::kit::Test;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
-pub(crate) static ALL: &[Test] = &[];
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandbox::{Exit, Running};
+
+use crate::kit::{Test, World, eventually, left, processes, unique};
+
+pub(crate) static ALL: &[Test] = &[
+    ("signals_reach_the_program", signals_reach_the_program),
+    (
+        "signals_do_what_they_do_by_default",
+        signals_do_what_they_do_by_default,
+    ),
+    (
+        "what_the_program_leaves_running_ends_with_it",
+        what_the_program_leaves_running_ends_with_it,
+    ),
+    ("the_dead_are_buried", the_dead_are_buried),
+    ("dropping_kills_everything", dropping_kills_everything),
+    (
+        "two_at_once_leave_each_other_alone",
+        two_at_once_leave_each_other_alone,
+    ),
+    (
+        "killing_the_caller_ends_everything",
+        killing_the_caller_ends_everything,
+    ),
+    (
+        "what_a_killed_run_left_is_cleared",
+        what_a_killed_run_left_is_cleared,
+    ),
+    (
+        "the_thread_that_started_it_may_end",
+        the_thread_that_started_it_may_end,
+    ),
+    ("nothing_stays_mounted", nothing_stays_mounted),
+];
+
+/// Starts a script and waits for its first line.
+fn started(world: &World, script: &str) -> Running {
+    let mut running = world.start(&world.container(script)).unwrap();
+    let mut lines = BufReader::new(running.take_stdout().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    running
+}
+
+fn signals_reach_the_program(world: &mut World) {
+    let running = started(
+        world,
+        "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done",
+    );
+    let signaller = running.signaller();
+    signaller.send(15);
+    assert_eq!(running.wait().unwrap(), Exit::Code(7));
+    // To nobody, which is nothing.
+    signaller.send(15);
+}
+
+fn signals_do_what_they_do_by_default(world: &mut World) {
+    if !world.is_own() {
+        return; // whose programs are process 1, for which signals do nothing by default
+    }
+    for signal in [1, 2, 15, 34] {
+        let running = started(world, "echo ready; exec sleep 60");
+        running.signaller().send(signal);
+        assert_eq!(running.wait().unwrap(), Exit::Signal(signal));
+    }
+}
+
+/// A name for `sleep` that tells its process from all others: longer than any test.
+fn long() -> String {
+    let seconds: u32 = 100_000;
+    let digits: String = unique().chars().filter(char::is_ascii_digit).collect();
+    format!("{seconds}{digits}")
+}
+
+fn what_the_program_leaves_running_ends_with_it(world: &mut World) {
+    let long = long();
+    let running = started(
+        world,
+        &format!("(setsid sleep {long} > /dev/null 2>&1 &); echo ready"),
+    );
+    assert_eq!(running.wait().unwrap(), Exit::Code(0));
+    assert_eq!(processes(&long), Vec::<i32>::new());
+}
+
+fn the_dead_are_buried(world: &mut World) {
+    if !world.is_own() {
+        return;
+    }
+    let script = "for it in 1 2 3; do (sh -c 'exit 3' &); done; sleep 0.2; grep -l '^State:.Z' /proc/[0-9]*/status; exit 0";
+    assert_eq!(world.shell(script, Vec::new()).ok(), "");
+}
+
+fn dropping_kills_everything(world: &mut World) {
+    let long = long();
+    let running = started(
+        world,
+        &format!("touch /left; sleep {long} & echo ready; sleep {long}"),
+    );
+    assert!(!processes(&long).is_empty());
+    drop(running);
+    assert_eq!(processes(&long), Vec::<i32>::new());
+    assert_eq!(left(&world.scratch()), Vec::<std::ffi::OsString>::new());
+}
+
+fn two_at_once_leave_each_other_alone(world: &mut World) {
+    let first = started(world, "echo ready; read it < /dev/zero; cat /etc/motd");
+    let second = started(
+        world,
+        "trap 'cat /etc/motd > /dev/null && exit 5' TERM; echo ready; while :; do sleep 0.02; done",
+    );
+    assert_eq!(left(&world.scratch()).len(), 2);
+    drop(first);
+    assert_eq!(left(&world.scratch()).len(), 1);
+    second.signaller().send(15);
+    assert_eq!(second.wait().unwrap(), Exit::Code(5));
+}
+
+/// Arguments with which this program is a caller that waits to be killed.
+const CALLER: &str = "--be-a-caller";
+
+/// Runs a container with a program that sleeps, if that is what this process was started for.
+pub(crate) fn caller() -> Option<ExitCode> {
+    let args: Vec<_> = std::env::args().collect();
+    let [_, caller, way, runtime, dir, long] = args.as_slice() else {
+        return None;
+    };
+    if caller != CALLER {
+        return None;
+    }
+    let mut world = World::get(way, runtime);
+    world.scratch = Some(dir.into());
+    let script = format!("touch /left; mkdir -m 0 /shut; echo ready; sleep {long}");
+    let running = started(&world, &script);
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", std::process::id()).unwrap();
+    out.flush().unwrap();
+    running.wait().unwrap();
+    Some(ExitCode::FAILURE)
+}
+
+/// A caller, its container's helper, and the container's program.
+struct Killable {
+    caller: std::process::Child,
+    helper: Pid,
+    long: String,
+    /// The name of its folder.
+    run: String,
+}
+
+fn killable(world: &World) -> Killable {
+    let long = long();
+    let runtime = match &world.runtime {
+        sandbox::Runtime::Own => "own".into(),
+        sandbox::Runtime::Program(path) => path.file_name().unwrap().to_owned(),
+    };
+    let mut caller = Command::new("/proc/self/exe")
+        .args([CALLER, world.way.name()])
+        .arg(runtime)
+        .arg(world.scratch())
+        .arg(&long)
+        .env("TMPDIR", world.dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(caller.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), caller.id().to_string());
+    assert!(processes(&long).len() > 1);
+    let children = format!("/proc/{0}/task/{0}/children", caller.id());
+    let children = fs_err::read_to_string(children).unwrap();
+    let helper = children.split_whitespace().next().unwrap();
+    let run = left(&world.scratch()).remove(0).into_string().unwrap();
+    Killable {
+        run,
+        caller,
+        helper: Pid::from_raw(helper.parse().unwrap()),
+        long,
+    }
+}
+
+fn killing_the_caller_ends_everything(world: &mut World) {
+    let mut killed = killable(world);
+    killed.caller.kill().unwrap();
+    killed.caller.wait().unwrap();
+    eventually("the container ends", || processes(&killed.long).is_empty());
+    // Which the helper does.
+    eventually("the scratch folder is cleared", || {
+        left(&world.scratch()).is_empty()
+    });
+}
+
+fn what_a_killed_run_left_is_cleared(world: &mut World) {
+    let mut killed = killable(world);
+    // Stopped first, or it may clear up before it is killed.
+    let caller = Pid::from_raw(killed.caller.id().try_into().unwrap());
+    kill(caller, Signal::SIGSTOP).unwrap();
+    kill(killed.helper, Signal::SIGKILL).unwrap();
+    killed.caller.kill().unwrap();
+    killed.caller.wait().unwrap();
+    eventually("the container ends", || processes(&killed.long).is_empty());
+    assert_eq!(left(&world.scratch()), [killed.run.as_str()]);
+    // Which also sees that nothing is left.
+    world.shell("true", Vec::new()).ok();
+    let left = Command::new("find")
+        .args(["/sys/fs/cgroup", "-name", &format!("*{}*", killed.run)])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+fn the_thread_that_started_it_may_end(world: &mut World) {
+    let running = std::thread::scope(|scope| {
+        let start = scope.spawn(|| started(world, "echo ready; sleep 0.3; exit 9"));
+        start.join().unwrap()
+    });
+    assert_eq!(running.wait().unwrap(), Exit::Code(9));
+}
+
+fn nothing_stays_mounted(world: &mut World) {
+    let before = fs_err::read_to_string("/proc/self/mounts").unwrap();
+    let folder = world.folder("folder");
+    let running = started(world, "echo ready; sleep 0.1");
+    let during = fs_err::read_to_string("/proc/self/mounts").unwrap();
+    running.wait().unwrap();
+    world
+        .shell("true", vec![crate::kit::bind(&folder, "/folder")])
+        .ok();
+    let own = world.dir.path().to_str().unwrap();
+    for mounts in [
+        before,
+        during,
+        fs_err::read_to_string("/proc/self/mounts").unwrap(),
+    ] {
+        assert!(!mounts.contains(own), "{mounts}");
+    }
+    assert!(Path::new(own).exists());
+}
