@@ -2,4 +2,5 @@
 
 pub(crate) mod build;
 pub(crate) mod config;
+pub(crate) mod inspect;
 pub(crate) mod layout;

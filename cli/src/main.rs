@@ -10,6 +10,7 @@ mod containers;
 mod environment;
 mod images;
 mod progress;
+mod text;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -28,16 +29,20 @@ struct Cli {
 enum Command {
     Build(Box<commands::build::Args>),
     Config(commands::config::Args),
+    Inspect(commands::inspect::Args),
     Layout(commands::layout::Args),
 }
 
 fn main() -> ExitCode {
     sandbox::engine::serve();
     let cli = Cli::parse();
+    // Not locked: what a command starts may write as well.
+    let out = &mut io::stdout();
     let result = match cli.command {
         Command::Build(args) => commands::build::run(&args),
-        Command::Config(args) => commands::config::run(&args, &mut io::stdout().lock()),
-        Command::Layout(args) => commands::layout::run(&args, &mut io::stdout().lock()),
+        Command::Config(args) => commands::config::run(&args, out),
+        Command::Inspect(args) => commands::inspect::run(&args, out),
+        Command::Layout(args) => commands::layout::run(&args, out),
     };
     match result {
         Ok(status) => status,

@@ -53,6 +53,11 @@ impl BuildMetadata {
     pub fn to_label(&self, api: PlatformApi, launcher: &LauncherRecord) -> String {
         label::to_string(self, api, launcher)
     }
+
+    /// Reads the JSON of the label, whatever lifecycle wrote it. BOM, labels and slices are left out.
+    pub fn from_label(json: &str) -> serde_json::Result<(Self, LauncherRecord)> {
+        label::from_str(json)
+    }
 }
 
 /// Reads `<layers>/config/metadata.toml`.

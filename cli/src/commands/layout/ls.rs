@@ -10,22 +10,16 @@ use layout::manifest::Platform;
 use layout::{Image, Layout};
 use serde::Serialize;
 
+use crate::text::{Format, printable, size};
+
 /// List the images of a layout and their layers
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Directory of the layout
     dir: PathBuf,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// A table
-    Text,
-    /// An array of images
-    Json,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -42,9 +36,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         .map(|entry| Listed::new(&layout, entry))
         .collect::<anyhow::Result<Vec<_>>>()?;
     match args.output {
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&images)?)?,
-        Output::Text if images.is_empty() => writeln!(out, "{} holds no image", dir.display())?,
-        Output::Text => images.iter().try_for_each(|image| image.print(out))?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&images)?)?,
+        Format::Text if images.is_empty() => writeln!(out, "{} holds no image", dir.display())?,
+        Format::Text => images.iter().try_for_each(|image| image.print(out))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -144,59 +138,4 @@ fn layers(image: &Image) -> Vec<Layer> {
             present: image.blobs().path(&layer.digest).is_some(),
         };
     image.layers().enumerate().map(layer).collect()
-}
-
-/// Text from an image must not steer the terminal.
-fn printable(text: &str) -> String {
-    let safe = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.chars().map(safe).collect()
-}
-
-/// `17 B`, `4.2 kB`, `1.3 GB`: decimal, as registries count.
-#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-fn size(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    for unit in ["kB", "MB", "GB"] {
-        if value < 999.95 {
-            return format!("{value:.1} {unit}");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_well() {
-        let cases = [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (999_949, "999.9 kB"),
-            (999_950, "1.0 MB"),
-            (4_249_000, "4.2 MB"),
-            (1_300_000_000, "1.3 GB"),
-            (u64::MAX, "18446744.1 TB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
-    }
 }

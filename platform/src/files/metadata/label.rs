@@ -3,7 +3,7 @@
 use buildpack::group::GroupElement;
 use buildpack::launch::Process;
 use buildpack::sbom::BomEntry;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::command::{self, Command};
 use super::{BuildMetadata, LauncherRecord};
@@ -34,6 +34,24 @@ pub(super) fn to_string(
         default_process_type: &metadata.default_process_type,
     };
     layout::json::to_string(&label).expect("texts and JSON values can be written as JSON")
+}
+
+pub(super) fn from_str(json: &str) -> serde_json::Result<(BuildMetadata, LauncherRecord)> {
+    let label: ReadLabel = layout::json::from_slice(json.as_bytes())?;
+    let git = label.launcher.source.git;
+    let launcher = LauncherRecord {
+        version: label.launcher.version,
+        repository: git.repository,
+        commit: git.commit,
+    };
+    let metadata = BuildMetadata {
+        buildpacks: label.buildpacks,
+        extensions: label.extensions,
+        processes: Some(label.processes.into_iter().map(Process::from).collect()),
+        default_process_type: label.default_process_type,
+        ..BuildMetadata::default()
+    };
+    Ok((metadata, launcher))
 }
 
 /// Returns a list; an empty one is null, because the reference never makes one.
@@ -146,6 +164,69 @@ impl<'a> ProcessObject<'a> {
             buildpack_id: &process.buildpack_id,
             working_dir: &process.working_dir,
             exec_env: &process.exec_env,
+        }
+    }
+}
+
+/// What is read of a label. Whatever wrote it, a list may be null: [`layout::json`] leaves that out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadLabel {
+    buildpacks: Vec<GroupElement>,
+    extensions: Vec<GroupElement>,
+    launcher: ReadLauncher,
+    processes: Vec<ReadProcess>,
+    #[serde(rename = "buildpack-default-process-type")]
+    default_process_type: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadLauncher {
+    version: String,
+    source: ReadSource,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadSource {
+    git: ReadGit,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadGit {
+    repository: String,
+    commit: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReadProcess {
+    r#type: String,
+    command: Command,
+    args: Option<Vec<String>>,
+    direct: bool,
+    default: bool,
+    #[serde(rename = "buildpackID")]
+    buildpack_id: String,
+    #[serde(rename = "working-dir")]
+    working_dir: String,
+    #[serde(rename = "exec-env")]
+    exec_env: Vec<String>,
+}
+
+impl From<ReadProcess> for Process {
+    fn from(process: ReadProcess) -> Self {
+        Self {
+            process_type: process.r#type,
+            command: process.command.into_elements(),
+            args: process.args,
+            direct: process.direct,
+            default: process.default,
+            buildpack_id: process.buildpack_id,
+            working_dir: process.working_dir,
+            exec_env: process.exec_env,
         }
     }
 }
