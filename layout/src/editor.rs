@@ -14,7 +14,7 @@ use crate::image::Image;
 use crate::json;
 use crate::layer::Written;
 use crate::manifest::{Descriptor, Manifest, MediaType, Platform, REF_NAME, to_oci};
-use crate::store::{self, Update};
+use crate::store::{self, Others, Update};
 
 /// An image being made.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl ImageEditor {
             config_digest,
             missing,
         };
-        update.finish(descriptor, &options.ref_name)?;
+        update.finish(descriptor, &options.ref_name, Others::Dropped)?;
         Ok(committed)
     }
 

@@ -1,13 +1,18 @@
 //! Clears blobs that nothing in a layout names any more.
 //!
-//! A commit leaves the blobs of the image that it replaces alone, as the reference does (LAY-025):
-//! another program may still be reading that image. What is older than that it clears, so that
-//! rebuilding an app does not fill the disk. [`collect`] clears everything.
+//! A commit removes nothing, as the reference does (LAY-025). So rebuilding an app would fill the disk, did not whoever
+//! rebuilds it call [`collect`] afterwards.
+//!
+//! A change of the layout and a collection wait for each other, by the layout's lock. Readers take no lock: one that
+//! opened an image before it was replaced, and asks for a blob of it after a collection, finds that the blob is absent. It
+//! never sees half a blob, and what it has open stays readable. Programs of others that write to the layout without its
+//! lock must have ended: what they have written is named by no index until they have.
 //!
 //! A folder of blobs behind a symbolic link may be shared with other layouts: nothing is removed from it.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
@@ -29,31 +34,28 @@ pub struct Collected {
 
 /// Removes the blobs that no image of the layout names. If any image cannot be read, nothing is removed.
 pub fn collect(layout: &Layout) -> Result<Collected, Error> {
+    collect_with(layout, |path| fs::remove_file(path))
+}
+
+/// Returns what [`collect`] would remove, and removes nothing.
+pub fn stale(layout: &Layout) -> Result<Collected, Error> {
+    collect_with(layout, |_| Ok(()))
+}
+
+fn collect_with(layout: &Layout, remove: fn(&Path) -> io::Result<()>) -> Result<Collected, Error> {
+    let mut collected = Collected::default();
     if layout.index()?.is_none() {
-        return Ok(Collected::default());
+        return Ok(collected);
     }
     let _lock = layout.lock(&mut Made::default())?;
-    match layout.index()? {
-        Some(index) => remove_all_but(layout, &used(layout, &index)?),
-        None => Ok(Collected::default()),
-    }
-}
-
-/// Removes the blobs that neither the images of the layout nor those of `before` name; the caller holds the lock.
-pub(crate) fn collect_older(layout: &Layout, before: &Index) -> Result<Collected, Error> {
-    let mut kept = used(layout, before)?;
-    if let Some(index) = layout.index()? {
-        kept.extend(used(layout, &index)?);
-    }
-    remove_all_but(layout, &kept)
-}
-
-fn remove_all_but(layout: &Layout, used: &HashSet<Digest>) -> Result<Collected, Error> {
-    let blobs = LayoutBlobs::of(layout.path());
-    let mut collected = Collected::default();
-    for (digest, path, bytes) in blobs.list()? {
+    // What was there before the lock may be gone.
+    let Some(index) = layout.index()? else {
+        return Ok(collected);
+    };
+    let used = used(layout, &index)?;
+    for (digest, path, bytes) in LayoutBlobs::of(layout.path()).list()? {
         if !used.contains(&digest) {
-            fs::remove_file(&path)?;
+            remove(&path)?;
             collected.removed.push(path);
             collected.bytes += bytes;
         }

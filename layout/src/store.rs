@@ -4,7 +4,7 @@
 //! `index.json` last, each by renaming a temporary file, so the images before stay whole whenever
 //! it is killed. Neither the directory, which may be a mount point, nor a blob in it is ever
 //! renamed away or written in place: blobs may share an inode with those of another layout.
-//! Blobs of the image before stay until the next change; [`crate::gc`] says why.
+//! No change removes a blob that was there before it (LAY-025); [`crate::gc`] does, when it is told to.
 
 use std::fs::TryLockError;
 use std::io::{self, BufWriter, Write};
@@ -18,7 +18,6 @@ use tempfile::NamedTempFile;
 
 use crate::blob::{self, Blobs, LayoutBlobs, TEMPORARY, persist, temporary_in};
 use crate::digest::{DiffId, Digest, DigestAlgorithm, sha256};
-use crate::gc;
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
@@ -119,17 +118,22 @@ impl Layout {
     /// are absent stay absent.
     pub fn copy_from(&self, image: &Image, ref_name: &str) -> Result<(), Error> {
         let mut update = self.update()?;
-        let source = &**image.blobs();
-        for (_, layer) in image.layers() {
-            update.adopt(source, &layer.digest, layer.size)?;
-        }
-        update.copy(image, ref_name)
+        update.adopt_layers(image)?;
+        update.copy(image, ref_name, Others::Dropped)
+    }
+
+    /// Copies an image as [`Self::copy_from`] does, beside those that are here: it takes the place of the one with that ref name.
+    pub fn add_from(&self, image: &Image, ref_name: &str) -> Result<(), Error> {
+        let mut update = self.update()?;
+        update.adopt_layers(image)?;
+        update.copy(image, ref_name, Others::Kept)
     }
 
     /// Copies an image as [`Self::copy_from`] does, but for its layers: a sparse image.
     pub fn copy_without_layers_from(&self, image: &Image, ref_name: &str) -> Result<(), Error> {
-        self.update()?.copy(image, ref_name)
+        self.update()?.copy(image, ref_name, Others::Dropped)
     }
+
     /// Takes the lock of the directory, which is made if need be.
     pub(crate) fn lock(&self, made: &mut Made) -> Result<fs::File, Error> {
         let begin = Instant::now();
@@ -150,6 +154,28 @@ impl Layout {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// What becomes of the images that a layout has when another one is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// The index lists the new one alone, as the phases leave it (LAY-023).
+    Dropped,
+    /// The new one takes the place of the one with its ref name.
+    Kept,
+}
+
+/// Returns an index with one more image.
+fn with(index: Option<Index>, manifest: Descriptor, ref_name: &str) -> Index {
+    let mut index = index.unwrap_or_else(|| Index::new(Vec::new()));
+    // What others wrote may leave it out.
+    index.media_type = Some(MediaType::ImageIndex);
+    index.manifests.retain(|it| match it.ref_name() {
+        Some(found) => found != ref_name,
+        None => it.digest != manifest.digest,
+    });
+    index.manifests.push(manifest);
+    index
 }
 
 /// A change of a layout: blobs written so far, none of them named by `index.json` yet.
@@ -235,8 +261,16 @@ impl Update {
         Ok(self.blobs.size(digest)? == Some(size))
     }
 
-    /// Copies manifest and config, and makes the image the one of the layout.
-    fn copy(mut self, image: &Image, ref_name: &str) -> Result<(), Error> {
+    /// Links or copies the layers of an image that are there.
+    fn adopt_layers(&mut self, image: &Image) -> Result<(), Error> {
+        for (_, layer) in image.layers() {
+            self.adopt(&**image.blobs(), &layer.digest, layer.size)?;
+        }
+        Ok(())
+    }
+
+    /// Copies manifest and config, and makes the image the one of the layout, or one of several.
+    fn copy(mut self, image: &Image, ref_name: &str, others: Others) -> Result<(), Error> {
         let source = &**image.blobs();
         let manifest = image.manifest().clone().to_oci();
         let config = &manifest.config;
@@ -254,24 +288,28 @@ impl Update {
         } else {
             self.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?
         };
-        self.finish(descriptor, ref_name)
+        self.finish(descriptor, ref_name, others)
     }
 
-    /// Makes the image with this manifest the one of the layout (LAY-022, LAY-023).
-    pub(crate) fn finish(mut self, mut manifest: Descriptor, ref_name: &str) -> Result<(), Error> {
+    /// Makes the image with this manifest the one of the layout (LAY-022, LAY-023), or one of several.
+    pub(crate) fn finish(
+        mut self,
+        mut manifest: Descriptor,
+        ref_name: &str,
+        others: Others,
+    ) -> Result<(), Error> {
         if !ref_name.is_empty() {
             let annotations = &mut manifest.annotations;
             annotations.insert(REF_NAME.to_owned(), ref_name.to_owned());
         }
-        let index = json::to_string_indented(&Index::new(vec![manifest]))?;
-        let before = self.layout.index();
+        let index = match others {
+            Others::Dropped => Index::new(vec![manifest]),
+            Others::Kept => with(self.layout.index()?, manifest, ref_name),
+        };
+        let index = json::to_string_indented(&index)?;
         self.replace("oci-layout", OCI_LAYOUT)?;
         self.replace("index.json", &index)?;
         self.made.keep();
-        if let Ok(Some(before)) = before {
-            // The image is written: that old blobs stay, because the image before is damaged, is no failure.
-            gc::collect_older(&self.layout, &before).ok();
-        }
         Ok(())
     }
 

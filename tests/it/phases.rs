@@ -150,31 +150,6 @@ fn root_extra_tags_get_layouts_of_their_own() {
     );
 }
 
-/// The image before is kept for those who still read it; what is older goes.
-#[test]
-fn root_stale_blobs_do_not_pile_up() {
-    if !requires_root() {
-        return;
-    }
-    let build = Build::new();
-    let blobs = || {
-        fs::read_dir(build.app_image().join("blobs/sha256"))
-            .unwrap()
-            .count()
-    };
-    let mut counts = Vec::new();
-    for text in ["one", "two", "three", "four", "five"] {
-        build.write("app/hello.txt", text);
-        build.forget_layers();
-        build.create().ok();
-        counts.push(blobs());
-    }
-    assert_eq!(
-        counts[4], counts[1],
-        "each image adds what the one before the last had: {counts:?}"
-    );
-}
-
 /// No phase reads project.toml: what it says of files, variables and buildpacks is for who calls the phases.
 #[test]
 fn root_a_project_descriptor_is_a_file_like_any_other() {

@@ -220,25 +220,90 @@ fn a_layout_can_be_rebuilt_in_place() {
     assert_whole(&output);
 }
 
-/// The blobs of the image before stay for who reads it, those of earlier ones do not pile up.
+/// LAY-025.
 #[test]
-fn a_change_clears_what_the_change_before_replaced() {
+fn a_change_removes_nothing_that_was_there() {
     let base = Fixture::oci();
     let output = Layout::at(base.path().join("output"));
+    let mut opened = Vec::new();
     for number in 0..4 {
-        let before = output.image(&Selector::default()).unwrap();
         let mut update = output.update().unwrap();
         let layer = app_layer(&mut update, &format!("/app-{number}"));
         let mut editor = ImageEditor::from_base(&base.open());
         editor.append(&layer, made_by("app"));
         editor.commit(update, &latest()).unwrap();
         assert_whole(&output);
-        if let Some(before) = before {
-            let top = before.top_layer().unwrap();
-            assert!(before.open_layer(top).unwrap().is_some(), "still readable");
-            assert_eq!(files(output.path()).len(), 7 + 3);
-        }
+        opened.push(open(&output));
+        assert_eq!(files(output.path()).len(), 7 + 3 * number);
     }
+    // Whoever opened an image reads on until blobs are collected, and is told afterwards.
+    let top = |image: &layout::Image| {
+        let layer = image.open_layer(image.top_layer().unwrap());
+        layer.unwrap().is_some()
+    };
+    assert!(opened.iter().all(top), "still readable");
+    let stale = layout::gc::stale(&output).unwrap();
+    assert!(opened.iter().all(top), "nothing was removed yet");
+    let collected = layout::gc::collect(&output).unwrap();
+    assert_eq!(collected, stale);
+    assert_eq!(collected.removed.len(), 9);
+    assert!(collected.bytes > 0);
+    assert_eq!(
+        opened.iter().map(top).collect::<Vec<_>>(),
+        [false, false, false, true]
+    );
+    assert_whole(&output);
+}
+
+#[test]
+fn a_collection_waits_for_a_change_to_end() {
+    let base = Fixture::oci();
+    let output = Layout::at(base.path().join("output"));
+    build(&base.open(), &output);
+    let mut update = output.update().unwrap();
+    let layer = app_layer(&mut update, "/other");
+    let collecting = std::thread::spawn({
+        let output = output.clone();
+        move || layout::gc::collect(&output).unwrap()
+    });
+    // Without the lock it would be through by now, and the blob that no index names yet would be gone.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!collecting.is_finished());
+    let mut editor = ImageEditor::from_base(&base.open());
+    editor.append(&layer, made_by("app"));
+    editor.commit(update, &latest()).unwrap();
+    assert_eq!(collecting.join().unwrap().removed.len(), 3);
+    assert_whole(&output);
+}
+
+#[test]
+fn images_are_added_by_name() {
+    let base = Fixture::oci();
+    let docker = Fixture::docker();
+    let output = Layout::at(base.path().join("output"));
+    let names = || {
+        let images = output.images().unwrap().unwrap();
+        images
+            .into_iter()
+            .map(|it| (it.ref_name.unwrap(), it.descriptor.digest))
+            .collect::<Vec<_>>()
+    };
+    output.add_from(&base.open(), "one").unwrap();
+    output.add_from(&base.open(), "two").unwrap();
+    let digest = base.open().digest().clone();
+    let expected = ["one", "two"].map(|name| (name.to_owned(), digest.clone()));
+    assert_eq!(names(), expected);
+    output.add_from(&docker.open(), "one").unwrap();
+    let found = names();
+    assert_eq!((found[0].0.as_str(), &found[0].1), ("two", &digest));
+    assert_eq!(found[1].0, "one");
+    assert_ne!(found[1].1, digest);
+    assert_whole(&output);
+    // Each is still needed.
+    assert_eq!(
+        layout::gc::collect(&output).unwrap().removed,
+        [""; 0].map(std::path::PathBuf::from)
+    );
 }
 
 #[test]
@@ -250,7 +315,6 @@ fn blobs_that_may_be_shared_are_never_removed() {
     fs::rename(&blobs, &shared).unwrap();
     std::os::unix::fs::symlink(&shared, &blobs).unwrap();
     fs::write(shared.join("sha256").join("0".repeat(64)), "another's").unwrap();
-    build(&base.open(), &output);
     layout::gc::collect(&output).unwrap();
     assert_eq!(files(&shared).len(), 6);
 }
