@@ -21,7 +21,7 @@ use layout::{Archive, Digest, Image, Layout, Reference, Selector};
 use crate::config::Config;
 
 /// The tag that is meant where none is typed and there are several.
-const LATEST: &str = "latest";
+pub(crate) const LATEST: &str = "latest";
 
 /// An image name as it was typed, understood.
 #[derive(Clone, Debug, PartialEq)]

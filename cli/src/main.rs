@@ -31,6 +31,8 @@ enum Command {
     Config(commands::config::Args),
     Inspect(commands::inspect::Args),
     Layout(commands::layout::Args),
+    Rebase(commands::rebase::Args),
+    Sbom(commands::sbom::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Command::Config(args) => commands::config::run(&args, out),
         Command::Inspect(args) => commands::inspect::run(&args, out),
         Command::Layout(args) => commands::layout::run(&args, out),
+        Command::Rebase(args) => commands::rebase::run(&args, out),
+        Command::Sbom(args) => commands::sbom::run(&args, out),
     };
     match result {
         Ok(status) => status,

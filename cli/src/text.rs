@@ -56,10 +56,10 @@ pub(crate) fn table<const N: usize>(
     let widths: [usize; N] = std::array::from_fn(width);
     for row in &all {
         let cells = row.iter().zip(widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("  {cell:width$}"))
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
-        writeln!(out, "{}", line.trim_end())?;
+        writeln!(out, "  {}", cells.join("  ").trim_end())?;
     }
     Ok(())
 }

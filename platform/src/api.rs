@@ -31,6 +31,11 @@ impl PlatformApi {
         Deprecations::today().negotiate(value)
     }
 
+    /// Returns the newest one, for whoever is platform and phase in one.
+    pub fn latest() -> Self {
+        Self(SUPPORTED[SUPPORTED.len() - 1])
+    }
+
     /// Returns API 0.`minor`, for tests of what depends on it.
     #[cfg(test)]
     pub(crate) const fn at(minor: u32) -> Self {

@@ -33,7 +33,7 @@ const ERROR: u8 = 3;
 const FATAL: u8 = 4;
 
 /// Installs the subscriber; from here on messages are shown, all of them and in colour.
-pub(crate) fn start() {
+pub fn start() {
     // A second call, or a subscriber that a test has set, leaves things as they are.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines)).ok();
 }

@@ -131,7 +131,7 @@ fn processes(processes: &[Process], out: &mut dyn Write) -> io::Result<()> {
         let default = if process.default { " (default)" } else { "" };
         let shell = if process.direct { "" } else { "bash" };
         [
-            format!("{}{default}", process.process_type),
+            format!("{}{default}", process.r#type),
             shell.to_owned(),
             process.command.join(" "),
             process.args.join(" "),

@@ -32,13 +32,6 @@ pub(crate) struct Output {
     pub(crate) ref_name: String,
 }
 
-impl Output {
-    /// Returns the path of the name below `layout_dir`, where the phases find the image (LAY-005).
-    pub(crate) fn path_below(&self, layout_dir: &Path) -> anyhow::Result<PathBuf> {
-        Ok(Reference::parse(&self.name)?.layout_path(layout_dir))
-    }
-}
-
 impl ImageName {
     /// Returns where an image of this name is written to; makes nothing.
     pub(crate) fn output(&self, config: &Config) -> anyhow::Result<Output> {

@@ -348,17 +348,6 @@ fn outputs_are_where_pack_writes_them() {
 }
 
 #[test]
-fn a_name_inside_stands_for_a_path() {
-    let home = tempfile::tempdir().unwrap();
-    let output = ImageName::parse("oci:/abs/app:tag1").unwrap();
-    let output = output.output(&config(home.path())).unwrap();
-    assert_eq!(
-        output.path_below(Path::new("/layout-repo")).unwrap(),
-        Path::new("/layout-repo/index.docker.io/library/app/tag1")
-    );
-}
-
-#[test]
 fn outputs_that_cannot_be_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for (text, error) in [

@@ -237,7 +237,7 @@ fn a_change_removes_nothing_that_was_there() {
         assert_eq!(files(output.path()).len(), 7 + 3 * number);
     }
     // Whoever opened an image reads on until blobs are collected, and is told afterwards.
-    let top = |image: &layout::Image| {
+    let top = |image: &Image| {
         let layer = image.open_layer(image.top_layer().unwrap());
         layer.unwrap().is_some()
     };

@@ -75,8 +75,7 @@ pub(super) struct Module {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Process {
-    #[serde(rename = "type")]
-    pub(super) process_type: String,
+    pub(super) r#type: String,
     /// True: it starts when nothing else is asked for.
     pub(super) default: bool,
     /// True: without a shell.
@@ -223,7 +222,7 @@ fn processes(image: &Image, build: &BuildMetadata) -> Vec<Process> {
     };
     let default = default.or_else(|| image.config().env(PROCESS_TYPE));
     let process = |process: &buildpack::launch::Process| Process {
-        process_type: process.process_type.clone(),
+        r#type: process.process_type.clone(),
         default: default == Some(&process.process_type),
         direct: process.direct,
         command: process.command.clone(),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use layout::index::Entry;
 use layout::manifest::Platform;
 use layout::{Image, Layout};
@@ -25,12 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let dir = &args.dir;
     let layout = Layout::at(dir);
-    let Some(entries) = layout.images()? else {
-        bail!(
-            "no OCI image layout in {}: it has no index.json",
-            dir.display()
-        );
-    };
+    let entries = layout.images()?.ok_or_else(|| super::absent(dir))?;
     let images = entries
         .iter()
         .map(|entry| Listed::new(&layout, entry))
