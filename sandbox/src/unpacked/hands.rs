@@ -1,5 +1,6 @@
 //! Who puts files on disk and removes them: this process, or a helper that is root inside a user namespace.
 
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 use std::process::Stdio;
@@ -7,11 +8,11 @@ use std::process::Stdio;
 use layout::DiffId;
 use layout::layer::{self, Limits, Opaque, Owners, Unpack};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 
 use super::Error;
 use super::lock::Writer;
 use crate::engine::{self, Task};
-use crate::runtime;
 use crate::way::Way;
 
 /// As much as a pipe holds where nobody has changed the limit for users.
@@ -48,6 +49,10 @@ impl Hands {
         limits: Limits,
         writer: &Writer,
     ) -> Result<(), Error> {
+        let layer = |source| Error::Layer {
+            diff_id: diff_id.clone(),
+            source: Box::new(source),
+        };
         match self {
             &Self::Own(owners, opaque) => {
                 let how = Unpack {
@@ -55,10 +60,7 @@ impl Hands {
                     opaque,
                     limits,
                 };
-                layer::unpack(&mut *tar, dir, &how).map_err(|source| Error::Layer {
-                    diff_id: diff_id.clone(),
-                    source: Box::new(source),
-                })
+                layer::unpack(&mut *tar, dir, &how).map_err(layer)
             }
             Self::Mapped(way) => {
                 let task = Task::Unpack {
@@ -66,9 +68,22 @@ impl Hands {
                     bytes: limits.bytes,
                     entries: limits.entries,
                 };
-                feed(way, task, tar, writer)?.map_err(|source| Error::Helper {
-                    diff_id: diff_id.clone(),
-                    source: Box::new(source),
+                let (theirs, ours) =
+                    rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+                // A smaller one does as well, only slower.
+                rustix::pipe::fcntl_setpipe_size(&ours, PIPE).ok();
+                let held = vec![writer.hold()?];
+                std::thread::scope(|scope| {
+                    let feeder = scope.spawn(move || feed(&mut *tar, ours.into()));
+                    let done = engine::inside_holding(way, task, theirs.into(), held);
+                    let fed = feeder.join();
+                    // What is wrong with the layer tells more than what the helper made of it.
+                    fed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                        .map_err(|error| layer(layer::Error::Archive(error)))?;
+                    done.map_err(|source| Error::Helper {
+                        diff_id: diff_id.clone(),
+                        source: Box::new(source),
+                    })
                 })
             }
         }
@@ -105,39 +120,19 @@ pub(crate) fn unpack_stdin(dir: &Path, bytes: u64, entries: u64) -> Result<(), l
     layer::unpack(&mut io::stdin(), dir, &how)
 }
 
-/// Runs a task that reads `input`. What is wrong with the input is the outer error, and told rather than what the task
-/// made of it.
-fn feed(
-    way: &Way,
-    task: Task,
-    mut input: Box<dyn Read + Send>,
-    writer: &Writer,
-) -> Result<Result<(), runtime::Error>, io::Error> {
-    let (theirs, ours) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // A smaller one does as well, only slower.
-    rustix::pipe::fcntl_setpipe_size(&ours, PIPE).ok();
-    let held = vec![writer.hold()?];
-    std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || {
-            let mut pipe = std::fs::File::from(ours);
-            let mut part = vec![0; PIPE / 4];
-            loop {
-                match input.read(&mut part)? {
-                    0 => return Ok(()),
-                    len => match pipe.write_all(&part[..len]) {
-                        // Whoever read it says why it does not any more.
-                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                        written => written?,
-                    },
-                }
-            }
-        });
-        let done = engine::inside_holding(way, task, theirs.into(), held);
-        let fed: io::Result<()> = feeder
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        fed.map(|()| done)
-    })
+/// Writes all of `input` to a pipe, or as much as is read from it: whoever stops says why.
+fn feed(input: &mut dyn Read, mut pipe: File) -> io::Result<()> {
+    let mut part = vec![0; PIPE / 4];
+    loop {
+        let len = input.read(&mut part)?;
+        if len == 0 {
+            return Ok(());
+        }
+        match pipe.write_all(&part[..len]) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
 }
 
 /// Tells if an overlay should show nothing below this layer; it does not look for that at the top itself.

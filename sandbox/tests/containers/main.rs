@@ -13,6 +13,7 @@
 mod cases;
 mod escapes;
 mod kit;
+mod layers;
 mod lives;
 mod users;
 
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
             for (test, run) in tests {
                 trials.push(trial(way, runtime, test, *run));
             }
+        }
+    }
+    // What unpacks them is the same for every runtime.
+    for way in kit::WAYS {
+        for (test, run) in layers::ALL {
+            trials.push(trial(way, "own", test, *run));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
