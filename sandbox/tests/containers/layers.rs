@@ -78,7 +78,7 @@ fn clear(world: &World) -> usize {
     removed.unwrap().len()
 }
 
-fn layers_are_seen(world: &World) {
+fn layers_are_seen(world: &mut World) {
     let empty = || file(world, "");
     let mut base = busybox();
     base.extend([
@@ -143,7 +143,7 @@ fn in_store(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn an_id_is_named(world: &World) {
+fn an_id_is_named(world: &mut World) {
     let strange = entry("/dir/strange", 4_000_000, 0o644, file(world, ""));
     let image = image(world, vec![vec![strange]]);
     let store = store(world);
@@ -162,7 +162,7 @@ fn an_id_is_named(world: &World) {
     clear(world);
 }
 
-fn a_damaged_layer(world: &World) {
+fn a_damaged_layer(world: &mut World) {
     let image = image(
         world,
         vec![vec![entry("/f", 0, 0o644, file(world, "text"))]],

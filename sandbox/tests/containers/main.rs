@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         }
     }
     // What unpacks them is the same for every runtime.
-    for way in kit::WAYS {
+    for way in users::ways() {
         for (test, run) in layers::ALL {
             trials.push(trial(way, "own", test, *run));
         }
