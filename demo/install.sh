@@ -11,7 +11,9 @@ package() {
     nsenter | unshare | taskset | setpriv) echo util-linux ;;
     busybox) echo busybox-static ;;
     mount) echo mount ;;
+    newuidmap) echo uidmap ;;
     update-ca-certificates) echo ca-certificates ;;
+    useradd) echo passwd ;;
     *) echo "$1" ;;
   esac
 }
@@ -23,6 +25,10 @@ for program in "$@"; do
 done
 ((${#packages[@]} > 0)) || exit 0
 
+if ((EUID != 0)); then
+  echo "these packages are missing, and only root can install them: ${packages[*]}" >&2
+  exit 1
+fi
 echo "installing with apt-get: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

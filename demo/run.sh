@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh [APP [BUILDER]]: builds a sample app into ./sample-app, lets other programs judge the image, and runs it from
-# ./bundle. APP is a folder of samples/apps, BUILDER a file in samples/ where it is not the app's usual one.
+# run.sh [APP [BUILDER]]: builds a sample app into ./sample-app with slipway, lets other programs judge the image, and
+# runs it. Root or anybody else may call it; only missing programs need root, to be installed.
+# APP is a folder of samples/apps, BUILDER a file in samples/ where it is not the app's usual one.
 # Expects `make build` to have run; SLIPWAY_BIN names the programs' folder if it is not target/release.
 set -euo pipefail
 
@@ -28,15 +29,10 @@ for program in lifecycle launcher slipway; do
     exit 2
   fi
 done
-if ((EUID != 0)); then
-  echo "the demo makes root filesystems and starts containers: run it as root" >&2
-  exit 2
-fi
-
 scratch=$(mktemp -d)
 container=slipway-demo-$$
 # What may still run is this demo's own container, by its own name.
-trap 'runc delete -f "$container" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap 'if ((EUID == 0)); then runc delete -f "$container" 2>/dev/null || true; fi; rm -rf "$scratch"' EXIT
 
 started=$EPOCHREALTIME
 step_started=$started
@@ -62,18 +58,37 @@ start_fresh() {
 # bytes DIR: of its files
 bytes() { find "$1" -type f -printf '%s\n' | awk '{sum += $1} END {printf "%d", sum}'; }
 
-# answer: starts the container, asks it over HTTP from inside its own network, so that no port of the machine is
-# taken, and stops it
+# start: the app in the background, from its image. Root lets runc do it, in a network of the app's own, so that no port
+# of the machine is taken; others have slipway for it, and the machine's network.
+start() {
+  if ((EUID == 0)); then
+    runc run -b bundle "$container" </dev/null &
+  else
+    "$bin/slipway" run "oci:$output" </dev/null &
+  fi >"$scratch/app.log" 2>&1
+}
+
+# ask URL: prints what the app answers
+ask() {
+  local pid
+  if ((EUID == 0)); then
+    pid=$(runc state "$container" 2>/dev/null | jq -r .pid || true)
+    [[ ${pid:-0} != 0 ]] && nsenter -t "$pid" -n curl -sf "$1"
+  else
+    curl -sf "$1"
+  fi
+}
+
+# answer: starts the app, asks it over HTTP, and stops it
 answer() {
-  local url=http://127.0.0.1:8080/slipway pid
-  runc run -b bundle "$container" </dev/null >"$scratch/app.log" 2>&1 &
+  local url=http://127.0.0.1:8080/slipway
+  start
   for _ in {1..100}; do
     kill -0 $! 2>/dev/null || break
-    pid=$(runc state "$container" 2>/dev/null | jq -r .pid || true)
-    if [[ ${pid:-0} != 0 ]] && nsenter -t "$pid" -n curl -sf "$url" >"$scratch/answer" 2>/dev/null; then
+    if ask "$url" >"$scratch/answer" 2>/dev/null; then
       echo "     GET $url"
       cat "$scratch/answer"
-      runc kill "$container" TERM
+      if ((EUID == 0)); then runc kill "$container" TERM; else kill $!; fi
       wait $! || true # ended by a signal
       return
     fi
@@ -91,7 +106,7 @@ sum_up() {
   reused=$(grep -c "Reusing layer '" "$1" || true)
   added=$(grep -c "Adding layer '" "$1" || true)
   echo "     layers: $added added, $reused reused; restored from the cache: $restored"
-  echo "     ./$output: $(bytes "$output") bytes, cache: $(bytes "$state/$app/cache") bytes"
+  echo "     ./$output: $(bytes "$output") bytes, cache: $(bytes "$state/$app/build-cache") bytes"
   echo "     the build itself took $build_seconds, the whole demo $(seconds_since "$started")"
   if ((reused == 0)); then echo "     The same command again reuses cache and layers."; fi
 }
@@ -107,9 +122,14 @@ echo "     $builder_folder"
 
 step "Build: samples/apps/$app becomes ./$output, an OCI image layout"
 start_fresh
-# A pipe for the log, so that the phases' exit codes still count.
-"$root/demo/phases.sh" "$root/samples/apps/$app" "$output" "$base/run" "$builder_folder" "$state/$app/cache" |
-  tee "$scratch/build.log"
+"$root/demo/bindings.sh" "$scratch/bindings"
+# A build by root runs as the builder's user, who shall be able to read them.
+if ((EUID == 0)); then chown -R 1000:1000 "$scratch/bindings"; fi
+command=("$bin/slipway" build "oci:$output" --path "$root/samples/apps/$app" --builder "oci:$builder_folder/image"
+  --run-image "oci:$base/run" --cache "type=build;format=bind;source=$state/$app" --volume "$scratch/bindings:/platform/bindings")
+echo "     ${command[*]}"
+# A pipe for the log, so that the build's exit code still counts.
+SLIPWAY_HOME=$PWD/$state/home SLIPWAY_LIFECYCLE_DIR=$bin "${command[@]}" | tee "$scratch/build.log"
 build_seconds=$(seconds_since "$step_started")
 
 step "Layout: what is in it, and whether every digest is right"
@@ -119,18 +139,23 @@ step "Layout: what is in it, and whether every digest is right"
 step "skopeo inspect oci:$output:latest"
 skopeo inspect "oci:$output:latest" | jq 'del(.LayersData) | .Labels |= keys'
 
-step "umoci unpack --image $output:latest bundle"
-rm -rf bundle
-umoci unpack --image "$output:latest" bundle
-# A terminal of its own is what umoci asks for; the demo may have none to give.
-jq '.process.terminal = false | del(.process.rlimits)' bundle/config.json >"$scratch/config.json"
-cp "$scratch/config.json" bundle/config.json
-
-step "runc run: the app from its image"
-if [[ $(jq -r '.process.args[0]' bundle/config.json) == */web ]]; then
-  answer
+if ((EUID == 0)); then
+  step "umoci unpack --image $output:latest bundle"
+  rm -rf bundle
+  umoci unpack --image "$output:latest" bundle
+  # A terminal of its own is what umoci asks for; the demo may have none to give.
+  jq '.process.terminal = false | del(.process.rlimits)' bundle/config.json >"$scratch/config.json"
+  cp "$scratch/config.json" bundle/config.json
+  step "runc run: the app from its image"
 else
+  step "slipway run oci:$output: the app from its image"
+fi
+if [[ $(skopeo inspect --config "oci:$output:latest" | jq -r '.config.Entrypoint[0]') == */web ]]; then
+  answer
+elif ((EUID == 0)); then
   runc run -b bundle "$container" </dev/null
+else
+  "$bin/slipway" run "oci:$output" </dev/null
 fi
 
 step "Summary"

@@ -28,15 +28,25 @@ bash_rootfs() {
   ln -s bash "$root/usr/bin/sh"
   printf 'root:x:0:0:root:/root:/bin/bash\ncnb:x:1000:1000::/home/cnb:/bin/bash\n' >"$root/etc/passwd"
   printf 'root:x:0:\ncnb:x:1000:\n' >"$root/etc/group"
-  chown -R 0:0 "$root"
-  chown -R 1000:1000 "$root"/{home/cnb,workspace,layers}
+}
+
+# bash_tar ROOT TAR: owners are given here, so that anybody can make a base
+bash_tar() {
+  local root=$1 folder folders=(home/cnb workspace layers) excluded=()
+  for folder in "${folders[@]}"; do excluded+=("--exclude=./$folder"); done
+  pack_layer "$root" "$2" --owner=0 --group=0 "${excluded[@]}"
+  for folder in "${folders[@]}"; do
+    mkdir -p "$root.user/$folder"
+    pack_folder "$root.user" "$2" "./$folder" --owner=1000 --group=1000
+  done
+  rm -rf "$root.user"
 }
 
 # bash_base DIR: makes the layouts DIR/build and DIR/run
 bash_base() {
   local dir=$1 kind
   bash_rootfs "$dir/rootfs"
-  pack_layer "$dir/rootfs" "$dir/rootfs.tar"
+  bash_tar "$dir/rootfs" "$dir/rootfs.tar"
   for kind in build run; do base_image "$dir/$kind" "$dir/rootfs.tar" "$kind" bash; done
   rm -rf "$dir/rootfs" "$dir/rootfs.tar"
 }

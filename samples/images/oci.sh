@@ -4,10 +4,18 @@
 epoch=315532801 # what the lifecycle gives its own layers: one second after the start of 1980
 epoch_text=1980-01-01T00:00:01Z
 
-# pack_layer DIR TAR: the content of DIR as a layer, owned by root unless DIR is a whole root filesystem
+# What makes the same tar of the same files.
+tar_options=(--numeric-owner --sort=name "--mtime=@$epoch" --format=posix
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime')
+
+# pack_layer DIR TAR OPTION...: the content of DIR as a layer, owned by root unless DIR is a whole root filesystem
 pack_layer() {
-  tar --numeric-owner --sort=name --mtime="@$epoch" --format=posix \
-    --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' "${@:3}" -C "$1" -cf "$2" .
+  tar "${tar_options[@]}" "${@:3}" -C "$1" -cf "$2" .
+}
+
+# pack_folder DIR TAR FOLDER OPTION...: adds an empty folder of DIR to a layer
+pack_folder() {
+  tar "${tar_options[@]}" "${@:4}" -C "$1" -rf "$2" "$3"
 }
 
 # add_layer LAYOUT TAR: TAR as it is, on top of the image
