@@ -20,6 +20,7 @@ mod lines;
 mod order;
 mod outcome;
 mod phases;
+mod place;
 mod platform_dir;
 mod programs;
 mod run_image;
@@ -36,7 +37,8 @@ use layout::Image;
 use layout::manifest::Platform;
 use platform::files::lifecycle;
 use project::{Descriptor, Filter, source};
-use sandbox::{Mount, User};
+use sandbox::way::Closed;
+use sandbox::{Mount, User, Way};
 
 pub(crate) use flags::Args;
 pub(crate) use phases::Interrupted;
@@ -48,6 +50,7 @@ use self::interruption::Interruption;
 use self::lines::{Lines, Style};
 use self::order::{Order, Wish, Wishes};
 use self::phases::{IMAGES, Phase, Site};
+use self::place::Place;
 use self::programs::Programs;
 use self::run_image::RunImage;
 use self::stage::Stage;
@@ -158,22 +161,32 @@ impl<'a> Request<'a> {
     ) -> anyhow::Result<()> {
         let args = self.args;
         let programs = Programs::find()?;
-        let machine = Machine::prepare(&args.containers, self.config, self.user)?;
-        lines.debug(&format!(
-            "Containers are made the way of {}",
-            machine.way().name()
-        ));
-        let stage = Stage::new(&machine.builds_dir())?;
+        let workspace = workspace(&args.workspace)?;
+        let state = containers::state_dir(self.config)?;
+        let mut stage = Stage::new(&state.join("builds"))?;
         let order = Order::new(&self.wishes()?, &self.builder, &stage.path("modules"))?;
         if order.has_extensions() {
             lines.warn("image extensions take part in detection, but their Dockerfiles are not executed yet: should one be needed, the build stops before anything is built");
         }
+        let machine = self.machine(&order, lines)?;
+        let is_root = match &machine {
+            Some(machine) => *machine.way() == Way::Root,
+            None => platform::privileges::is_root(),
+        };
+        if machine.is_none() {
+            stage = stage.in_place(&workspace, &args.path)?;
+        }
         self.fill(&stage)?;
-        stage.hand_over(machine.way(), self.user)?;
-        let mut progress = Progress::new(args.quiet);
-        let layers = machine.unpack(&self.builder_image, "the builder", &mut progress)?;
-        drop(progress);
-
+        if is_root {
+            stage.hand_over(self.user)?;
+        }
+        let layers = match &machine {
+            Some(machine) => {
+                let mut progress = Progress::new(args.quiet);
+                machine.unpack(&self.builder_image, "the builder", &mut progress)?
+            }
+            None => vec![PathBuf::from("/")],
+        };
         let cache = Cache::parse(&args.cache)?
             .dir(&self.config.volumes_dir(), self.destinations.first().dir())?;
         let cache = Held::take(cache, || {
@@ -183,11 +196,42 @@ impl<'a> Request<'a> {
             cache.clear()?;
         }
         let made = self.destinations.make()?;
-        let mut site = self.site(&machine, &programs, &stage, layers, &order)?;
+        let place = match &machine {
+            Some(machine) => Place::Containers(machine),
+            None => Place::Here(stage.path("place")),
+        };
+        let mut site = self.site(place, &programs, &stage, layers, &order)?;
+        site.is_root = is_root;
         site.image_mounts = self.image_mounts(&stage, cache.dir(), &self.run_image)?;
         self.phases(&mut site, &stage, cache.dir(), lines, interruption)?;
         made.keep();
         self.finish(&stage, lines)
+    }
+
+    /// Returns where containers can be made; nothing if that is nowhere and the build can do without.
+    fn machine(
+        &self,
+        order: &Order,
+        lines: &mut Lines<io::Stdout>,
+    ) -> anyhow::Result<Option<Machine>> {
+        let error = match Machine::prepare(&self.args.containers, self.config, self.user) {
+            Ok(machine) => {
+                lines.debug(&format!(
+                    "Containers are made the way of {}",
+                    machine.way().name()
+                ));
+                return Ok(Some(machine));
+            }
+            Err(error) => error,
+        };
+        if error.downcast_ref::<Closed>().is_none() {
+            return Err(error);
+        }
+        place::check_here(self, order.brings_modules()).with_context(|| format!("{error}"))?;
+        lines.debug(
+            "No container can be made, and this one is the builder: the phases run in place",
+        );
+        Ok(None)
     }
 
     fn wishes(&self) -> anyhow::Result<Wishes> {
@@ -221,12 +265,12 @@ impl<'a> Request<'a> {
     fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
         let filter = Filter::new(&self.descriptor.include, &self.descriptor.exclude)?;
         let what = || format!("failed to copy the app {}", self.args.path.display());
-        source::copy(&self.args.path, &filter, &stage.path("workspace")).with_context(what)?;
+        source::copy(&self.args.path, &filter, stage.workspace()).with_context(what)?;
         let platform = stage.path("platform");
         platform_dir::write(&platform, &self.descriptor.env, self.args, &self.mounts)?;
         let run = stage.path("config").join("run.toml");
         buildpack::encode::to_file(&run, &self.run_image.file(&self.builder))?;
-        let metadata = stage.path("layers").join("project-metadata.toml");
+        let metadata = stage.layers().join("project-metadata.toml");
         if let Some(source) = &self.descriptor.source {
             let file = serde_json::json!({ "source": source });
             fs_err::write(&metadata, toml::to_string(&file)?)?;
@@ -236,7 +280,7 @@ impl<'a> Request<'a> {
 
     fn site<'s>(
         &self,
-        machine: &'s Machine,
+        place: Place<'s>,
         programs: &'s Programs,
         stage: &Stage,
         builder: Vec<PathBuf>,
@@ -266,12 +310,13 @@ impl<'a> Request<'a> {
         }
         build_mounts.extend(self.mounts.iter().cloned());
         let mounts = vec![
-            writable(&stage.path("layers"), Path::new("/layers")),
-            writable(&stage.path("workspace"), &workspace),
+            writable(stage.layers(), Path::new("/layers")),
+            writable(stage.workspace(), &workspace),
             read_only(&config.join("run.toml"), Path::new("/cnb/run.toml")),
         ];
         Ok(Site {
-            machine,
+            place,
+            is_root: false,
             programs,
             builders_lifecycle: args.lifecycle == Lifecycle::Builder,
             builder,
@@ -340,7 +385,7 @@ impl<'a> Request<'a> {
         site.run(Phase::Analyzer, &analyzer, lines, interruption)?;
 
         site.run(Phase::Detector, &text(&["-app", &app]), lines, interruption)?;
-        if let Some(other) = outcome::after_detection(&stage.path("layers"), &self.run_image)? {
+        if let Some(other) = outcome::after_detection(stage.layers(), &self.run_image)? {
             // An extension chose another run image.
             let found = RunImage::named(&other, self.config, self.platform.as_ref())?;
             stage.renew("images")?;
@@ -371,7 +416,7 @@ impl<'a> Request<'a> {
 
     /// What is left to do once the image is written.
     fn finish(&self, stage: &Stage, lines: &mut Lines<io::Stdout>) -> anyhow::Result<()> {
-        let layers = stage.path("layers");
+        let layers = stage.layers();
         if let Some(dir) = &self.args.report_output_dir {
             outcome::copy_report(&layers, dir)?;
         }

@@ -32,6 +32,8 @@ pub(crate) struct Machine {
     way: Way,
     runtime: Runtime,
     state: PathBuf,
+    /// Holds what it has returned: nobody removes a layer that a container of this machine uses.
+    layers: Unpacked,
 }
 
 impl Machine {
@@ -46,6 +48,7 @@ impl Machine {
         Ok(Self {
             way,
             runtime,
+            layers: Unpacked::at(state.join("layers")),
             state,
         })
     }
@@ -71,7 +74,7 @@ impl Machine {
             let unpacked::Progress::Begin { number, of, .. } = event;
             progress.step(number, of, &format!("Unpacking {what}"));
         };
-        Unpacked::at(self.state.join("layers"))
+        self.layers
             .layers(image, &self.way, &mut report)
             .with_context(|| format!("failed to unpack {what}"))
     }

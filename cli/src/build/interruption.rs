@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sandbox::runtime::Signaller;
 use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+
+use super::place::Signaller;
 
 /// Listens for signals as long as it lives.
 #[derive(Debug)]

@@ -112,6 +112,11 @@ impl Order {
         !self.extensions.is_empty()
     }
 
+    /// Returns whether there are modules that the builder does not have.
+    pub(crate) fn brings_modules(&self) -> bool {
+        !self.modules.is_empty()
+    }
+
     /// Writes an order of the build's own below `config`, and returns what has to be mounted.
     pub(crate) fn mounts(&self, config: &Path) -> anyhow::Result<Vec<Mount>> {
         let modules = self.modules.iter();

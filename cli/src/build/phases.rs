@@ -8,16 +8,14 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use anyhow::{Context as _, anyhow};
-use sandbox::runtime::Streams;
-use sandbox::{Capability, Container, Exit, Mount, Network, Root, User, Way};
+use sandbox::{Capability, Container, Exit, Mount, Network, Root, User};
 
 use super::interruption::Interruption;
 use super::lines::Lines;
+use super::place::Place;
 use super::programs::Programs;
-use crate::containers::Machine;
 
 /// Where images are in the containers of phases that read or write them.
 pub(crate) const IMAGES: &str = "/layout-repo";
@@ -67,8 +65,10 @@ impl Phase {
 /// What the containers of one build have in common.
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
-    /// Where containers are made.
-    pub(crate) machine: &'a Machine,
+    /// Where phases run.
+    pub(crate) place: Place<'a>,
+    /// True if the phases that do not run buildpacks begin as root.
+    pub(crate) is_root: bool,
     /// Our lifecycle.
     pub(crate) programs: &'a Programs,
     /// True: detector and builder are the builder's own.
@@ -108,12 +108,7 @@ impl Site<'_> {
         let container = self.container(phase, args, lines);
         // One pipe for both, so that lines stay in their order.
         let (reader, writer) = std::io::pipe()?;
-        let streams = Streams {
-            stdin: Stdio::null(),
-            stdout: writer.try_clone()?.into(),
-            stderr: writer.into(),
-        };
-        let running = self.machine.start(&container, streams);
+        let running = self.place.start(&container, writer);
         let running = running.with_context(|| format!("failed to start the {}", phase.name()))?;
         interruption.send_to(Some(running.signaller()));
         let last = lines.pass_on(phase.name(), reader)?;
@@ -169,7 +164,7 @@ impl Site<'_> {
             set("CNB_EXPERIMENTAL_MODE", "silent");
             mounts.extend(self.programs.one(phase.name()));
             mounts.extend(self.image_mounts.iter().cloned());
-            if *self.machine.way() == Way::Root {
+            if self.is_root {
                 // Images and caches may be root's; the phase becomes the build's user by itself.
                 container.user = User { uid: 0, gid: 0 };
                 container.capabilities = vec![

@@ -13,9 +13,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use fs_err as fs;
-use sandbox::{User, Way};
+use sandbox::User;
 
 const PREFIX: &str = "build-";
 
@@ -23,6 +23,10 @@ const PREFIX: &str = "build-";
 #[derive(Debug)]
 pub(crate) struct Stage {
     dir: PathBuf,
+    layers: PathBuf,
+    workspace: PathBuf,
+    /// Folders that are not in `dir`, and are left empty.
+    foreign: Vec<PathBuf>,
     _lock: fs::File,
 }
 
@@ -36,8 +40,12 @@ impl Stage {
             .with_context(|| format!("failed to make a folder in {}", builds.display()))?;
         let lock = fs::File::open(dir.path())?;
         lock.lock()?;
+        let dir = dir.keep();
         let stage = Self {
-            dir: dir.keep(),
+            layers: dir.join("layers"),
+            workspace: dir.join("workspace"),
+            dir,
+            foreign: Vec::new(),
             _lock: lock,
         };
         for name in [
@@ -53,7 +61,41 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Returns the path of one of its folders or files.
+    /// Takes folders of this very container for layers and app, which a build in place works in; `app` may be the latter
+    /// already.
+    pub(crate) fn in_place(mut self, workspace: &Path, app: &Path) -> anyhow::Result<Self> {
+        let layers = Path::new("/layers");
+        let is_app = fs::canonicalize(app)? == fs::canonicalize(workspace).unwrap_or_default();
+        for dir in [layers, workspace] {
+            fs::create_dir_all(dir)?;
+            let is_empty = fs::read_dir(dir)?.next().is_none();
+            if !(is_empty || is_app && dir == workspace) {
+                bail!(
+                    "a build in place works in {}, which is not empty\nempty it, or start a fresh container",
+                    dir.display()
+                );
+            }
+        }
+        self.foreign.push(layers.to_owned());
+        if !is_app {
+            self.foreign.push(workspace.to_owned());
+        }
+        layers.clone_into(&mut self.layers);
+        workspace.clone_into(&mut self.workspace);
+        Ok(self)
+    }
+
+    /// Returns the folder of what buildpacks make.
+    pub(crate) fn layers(&self) -> &Path {
+        &self.layers
+    }
+
+    /// Returns the folder of the app.
+    pub(crate) fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// Returns the path of one of its other folders or files.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -73,13 +115,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes the build's user own what the phases write to: as root only, elsewhere it is the caller's already.
-    pub(crate) fn hand_over(&self, way: &Way, user: User) -> anyhow::Result<()> {
-        if *way != Way::Root {
-            return Ok(());
-        }
-        let dirs = [self.path("layers"), self.path("workspace")];
-        let dirs = dirs.each_ref().map(|dir| Some(dir.as_path()));
+    /// Makes the build's user own what the phases write to.
+    pub(crate) fn hand_over(&self, user: User) -> anyhow::Result<()> {
+        let dirs = [Some(self.layers()), Some(self.workspace())];
         platform::privileges::own(user.uid, user.gid, &dirs).map_err(|failure| failure.error)
     }
 }
@@ -88,6 +126,11 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // The next build tries again.
         remove(&self.dir).ok();
+        for dir in &self.foreign {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                remove(&entry.path()).ok();
+            }
+        }
     }
 }
 
@@ -150,10 +193,10 @@ mod tests {
 
         let stage = Stage::new(builds.path()).unwrap();
         assert!(!left.exists());
-        assert!(stage.path("layers").is_dir());
+        assert!(stage.layers().is_dir());
         let second = Stage::new(builds.path()).unwrap();
         assert!(
-            stage.path("layers").is_dir(),
+            stage.layers().is_dir(),
             "a build that goes on keeps its folder"
         );
 
