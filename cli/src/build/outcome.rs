@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use fs_err as fs;
+use layout::name::name_of_layout_path;
 use platform::files::analyzed;
 
 use super::destination::Destinations;
+use super::phases::IMAGES;
 use super::run_image::RunImage;
 
 /// Returns the run image that detection chose instead of the one it was given; fails where a Dockerfile would have to
@@ -30,8 +32,13 @@ pub(super) fn after_detection(
             "an image extension wants to change the run image, and Dockerfiles are not executed yet\nbuild without it, or name an image that has what it adds: --run-image IMAGE"
         );
     }
-    let other = !run.image.is_empty() && run.image != run_image.name();
-    Ok(other.then_some(run.image))
+    // In a layout an image is called by its place.
+    let place = run_image.reference().layout_path(Path::new(IMAGES));
+    if run.image.is_empty() || run.image == run_image.name() || Path::new(&run.image) == place {
+        return Ok(None);
+    }
+    let named = name_of_layout_path(Path::new(&run.image), Path::new(IMAGES));
+    Ok(Some(named.map_or(run.image, |reference| reference.name())))
 }
 
 /// Looks for what extensions generate: `<generated>/<extension>/build.Dockerfile`, before 0.13
