@@ -162,8 +162,7 @@ impl<'a> Request<'a> {
         let args = self.args;
         let programs = Programs::find()?;
         let workspace = workspace(&args.workspace)?;
-        let state = containers::state_dir(self.config)?;
-        let mut stage = Stage::new(&state.join("builds"))?;
+        let mut stage = Stage::new(&containers::state_dir(self.config)?.join("builds"))?;
         let order = Order::new(&self.wishes()?, &self.builder, &stage.path("modules"))?;
         if order.has_extensions() {
             lines.warn("image extensions take part in detection, but their Dockerfiles are not executed yet: should one be needed, the build stops before anything is built");
@@ -418,10 +417,10 @@ impl<'a> Request<'a> {
     fn finish(&self, stage: &Stage, lines: &mut Lines<io::Stdout>) -> anyhow::Result<()> {
         let layers = stage.layers();
         if let Some(dir) = &self.args.report_output_dir {
-            outcome::copy_report(&layers, dir)?;
+            outcome::copy_report(layers, dir)?;
         }
         if let Some(dir) = &self.args.sbom_output_dir {
-            outcome::copy_sboms(&layers, dir)?;
+            outcome::copy_sboms(layers, dir)?;
         }
         for destination in self.destinations.iter() {
             // The image is there: that old blobs stay is worth a word and no failure.

@@ -58,11 +58,6 @@ impl Machine {
         &self.way
     }
 
-    /// Returns the folder for builds that are going on.
-    pub(crate) fn builds_dir(&self) -> PathBuf {
-        self.state.join("builds")
-    }
-
     /// Returns the folders of an image's layers, unpacked if they were not yet.
     pub(crate) fn unpack(
         &self,

@@ -161,7 +161,7 @@ impl Site<'_> {
             set("CNB_USE_LAYOUT", "true");
             set("CNB_LAYOUT_DIR", IMAGES);
             // Who calls slipway has asked for it.
-            set("CNB_EXPERIMENTAL_MODE", "silent");
+            set("CNB_EXPERIMENTAL_MODE", "quiet");
             mounts.extend(self.programs.one(phase.name()));
             mounts.extend(self.image_mounts.iter().cloned());
             if self.is_root {
