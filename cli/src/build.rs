@@ -42,6 +42,7 @@ use sandbox::{Mount, User, Way};
 
 pub(crate) use flags::Args;
 pub(crate) use phases::Interrupted;
+pub(crate) use programs::Programs;
 
 use self::cache::{Cache, Held};
 use self::destination::Destinations;
@@ -51,7 +52,6 @@ use self::lines::{Lines, Style};
 use self::order::{Order, Wish, Wishes};
 use self::phases::{IMAGES, Phase, Site};
 use self::place::Place;
-use self::programs::Programs;
 use self::run_image::RunImage;
 use self::stage::Stage;
 use crate::config::Config;

@@ -1,7 +1,10 @@
 //! One module a command.
 
 pub(crate) mod build;
+pub(crate) mod builder;
+pub(crate) mod buildpack;
 pub(crate) mod config;
+mod detection_order;
 pub(crate) mod inspect;
 pub(crate) mod layout;
 pub(crate) mod rebase;

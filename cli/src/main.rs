@@ -28,6 +28,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(Box<commands::build::Args>),
+    Builder(commands::builder::Args),
+    Buildpack(commands::buildpack::Args),
     Config(commands::config::Args),
     Inspect(commands::inspect::Args),
     Layout(commands::layout::Args),
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
     let out = &mut io::stdout();
     let result = match cli.command {
         Command::Build(args) => commands::build::run(&args),
+        Command::Builder(args) => commands::builder::run(&args, out),
+        Command::Buildpack(args) => commands::buildpack::run(&args, out),
         Command::Config(args) => commands::config::run(&args, out),
         Command::Inspect(args) => commands::inspect::run(&args, out),
         Command::Layout(args) => commands::layout::run(&args, out),

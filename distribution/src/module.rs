@@ -32,7 +32,7 @@ pub struct Module {
     pub targets: Vec<Target>,
     /// Groups of a composite buildpack.
     pub order: Vec<Group>,
-    /// Absolute path of the folder that holds the descriptor.
+    /// Real path of the folder that holds the descriptor.
     pub dir: PathBuf,
 }
 
@@ -127,7 +127,8 @@ impl Module {
             stacks: file.stacks,
             targets: file.targets.into_iter().map(Target::from).collect(),
             order: file.order,
-            dir: std::path::absolute(dir).map_err(Error::Io)?,
+            // Real, because its files are found by what follows it in their names, and a link would be packaged as one.
+            dir: fs_err::canonicalize(dir).map_err(Error::Io)?,
         })
     }
 

@@ -30,6 +30,11 @@ pub struct Package {
 }
 
 impl Package {
+    /// Returns the stacks that all of its buildpacks run on; `*` where they declare targets.
+    pub fn stacks(&self) -> Vec<labels::Stack> {
+        stacks::common(&self.modules)
+    }
+
     /// Returns the module that the others are there for.
     pub fn entry_module(&self) -> Option<&Module> {
         let (id, version) = self.entry.as_ref()?;

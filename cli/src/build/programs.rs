@@ -58,6 +58,11 @@ impl Programs {
         Ok(Self(std::path::absolute(dir)?))
     }
 
+    /// Returns the folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
     /// Returns mounts that put the whole lifecycle in the place of the one that an image may have.
     pub(crate) fn all(&self) -> Vec<Mount> {
         let mut mounts = vec![Mount::Tmpfs {

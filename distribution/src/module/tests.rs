@@ -153,3 +153,19 @@ fn a_layer_does_not_depend_on_modes_and_owners_of_the_folder() {
     ];
     assert_eq!(seen, expected.map(|(name, mode)| (name, mode, 0, 0)));
 }
+
+#[test]
+fn a_folder_may_be_named_by_a_link_or_from_below() {
+    let dir = folder(Kind::Buildpack, "[buildpack]\nid = \"a\"\nversion = \"1\"");
+    let link = tempfile::tempdir().unwrap();
+    let link = link.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    for path in [link, dir.path().join("bin/..")] {
+        let module = Module::find(&path).unwrap().unwrap();
+        let entries = module.entries().unwrap();
+        let names: Vec<_> = entries.iter().filter_map(|it| it.name.to_str()).collect();
+        let expected = ["", "/1", "/1/bin", "/1/buildpack.toml"];
+        assert_eq!(names, expected.map(|it| format!("/cnb/buildpacks/a{it}")));
+    }
+}

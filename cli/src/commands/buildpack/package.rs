@@ -1,0 +1,124 @@
+//! `slipway buildpack package`: a package.toml, or a buildpack by itself, becomes a buildpackage.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use distribution::package::{self, Creation, Uri};
+use layout::Layout;
+
+use crate::commands::builder::{folder_of, labels, target};
+use crate::config::Config;
+use crate::environment;
+use crate::images::ImageName;
+
+/// Package a buildpack and its dependencies
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where it goes: oci:DIR[:TAG] or a name in the layout repo; the file, with --format file
+    name: String,
+    /// What goes into it, in pack's format; without it package.toml beside the buildpack, if there is one
+    #[arg(long, short, value_name = "package.toml")]
+    config: Option<PathBuf>,
+    /// The buildpack, instead of the one in package.toml
+    #[arg(long, short, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// Form of the package
+    #[arg(long, short, value_enum, default_value_t = Form::Image)]
+    format: Form,
+    /// What it is for, instead of the targets in package.toml
+    #[arg(long, short, value_name = "OS[/ARCH[/VARIANT]]")]
+    target: Vec<String>,
+    /// Set a label of the package
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// Put all buildpacks into one layer
+    #[arg(long)]
+    flatten: bool,
+    /// Leave a buildpack out of that layer
+    #[arg(long, short = 'e', value_name = "ID@VERSION", requires = "flatten")]
+    flatten_exclude: Vec<String>,
+    #[arg(long, hide = true)]
+    publish: bool,
+}
+
+/// Form of a package.
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum Form {
+    /// An OCI image layout
+    Image,
+    /// A .cnb file
+    File,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slipway buildpack package oci:my-buildpack --path ./my-buildpack
+  slipway buildpack package my-buildpack.cnb --format file --config package.toml";
+
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if args.publish {
+        bail!(
+            "--publish is not supported: registries are not supported yet; package to oci:DIR and copy it: skopeo copy oci:DIR docker://NAME"
+        );
+    }
+    if args.target.len() > 1 {
+        bail!("a package is for one target: make one for each --target");
+    }
+    let (mut recipe, relative_to) = recipe(args)?;
+    if let Some(text) = args.target.first() {
+        recipe.targets = vec![target(text)];
+    }
+    if let Some(path) = &args.path {
+        let uri = std::path::absolute(path)?;
+        let Some(uri) = uri.to_str() else {
+            bail!("{} is not UTF-8", uri.display());
+        };
+        let entry = match &mut recipe.extension {
+            Some(extension) => extension,
+            None => recipe.buildpack.get_or_insert_with(Uri::default),
+        };
+        uri.clone_into(&mut entry.uri);
+    }
+    let scratch = tempfile::tempdir()?;
+    let creation = Creation {
+        config: &recipe,
+        relative_to: &relative_to,
+        scratch: scratch.path(),
+        flatten: args.flatten.then_some(args.flatten_exclude.as_slice()),
+        labels: &labels(&args.label)?,
+    };
+    let name = &args.name;
+    let failed = || format!("failed to package {name}");
+    if args.format == Form::File {
+        let file = Path::new(name);
+        let file = if file.extension().is_none() {
+            file.with_extension("cnb")
+        } else {
+            file.to_owned()
+        };
+        package::create_file(&creation, &file).with_context(failed)?;
+        writeln!(out, "Successfully created package {}", file.display())?;
+    } else {
+        let config = Config::read(&environment::home()?)?;
+        let output = ImageName::parse(name)?.output(&config)?;
+        let layout = Layout::at(&output.dir);
+        let made = package::create(&creation, &layout, &output.ref_name).with_context(failed)?;
+        writeln!(out, "Successfully created package {name} ({})", made.digest)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what to package, and what relative paths in it are from.
+fn recipe(args: &Args) -> anyhow::Result<(package::Config, PathBuf)> {
+    let here = args.path.as_deref().unwrap_or(Path::new("."));
+    let beside = here.join("package.toml");
+    let file = match &args.config {
+        Some(file) => file,
+        None if beside.is_file() => &beside,
+        None => return Ok((package::Config::default(), std::path::absolute(here)?)),
+    };
+    Ok((package::Config::read(file)?, folder_of(file)?))
+}
