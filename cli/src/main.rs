@@ -15,11 +15,13 @@ mod text;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use commands::version::VERSION;
 
 /// Build apps into OCI images without a container daemon
 #[derive(Debug, Parser)]
-#[command(name = "slipway", version, arg_required_else_help = true)]
+#[command(name = "slipway", version = VERSION.as_str(), arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,11 +32,14 @@ enum Command {
     Build(Box<commands::build::Args>),
     Builder(commands::builder::Args),
     Buildpack(commands::buildpack::Args),
+    Completion(commands::completion::Args),
     Config(commands::config::Args),
     Inspect(commands::inspect::Args),
     Layout(commands::layout::Args),
     Rebase(commands::rebase::Args),
+    Report(commands::report::Args),
     Sbom(commands::sbom::Args),
+    Version(commands::version::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,11 +51,14 @@ fn main() -> ExitCode {
         Command::Build(args) => commands::build::run(&args),
         Command::Builder(args) => commands::builder::run(&args, out),
         Command::Buildpack(args) => commands::buildpack::run(&args, out),
+        Command::Completion(args) => commands::completion::run(&args, Cli::command(), out),
         Command::Config(args) => commands::config::run(&args, out),
         Command::Inspect(args) => commands::inspect::run(&args, out),
         Command::Layout(args) => commands::layout::run(&args, out),
         Command::Rebase(args) => commands::rebase::run(&args, out),
+        Command::Report(args) => commands::report::run(&args, out),
         Command::Sbom(args) => commands::sbom::run(&args, out),
+        Command::Version(args) => commands::version::run(&args, out),
     };
     match result {
         Ok(status) => status,

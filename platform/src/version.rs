@@ -23,8 +23,10 @@ pub fn with_commit() -> String {
     join(VERSION, COMMIT)
 }
 
+/// Returns a version with the commit, if that is known.
+///
 /// A second `+` would be no semantic version any more, so a commit continues build metadata that is there.
-fn join(version: &str, commit: &str) -> String {
+pub fn join(version: &str, commit: &str) -> String {
     if commit.is_empty() || version.contains(commit) {
         return version.to_owned();
     }
