@@ -16,7 +16,7 @@ use crate::seccomp;
 pub(crate) const ROOTFS: &str = "rootfs";
 
 /// What is hidden from every container, as container engines do.
-const MASKED: [&str; 12] = [
+const MASKED: [&str; 16] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -29,6 +29,11 @@ const MASKED: [&str; 12] = [
     "/proc/timer_stats",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
+    // Mounted on some machines, and bound with the rest.
+    "/sys/fs/bpf",
+    "/sys/fs/pstore",
+    "/sys/kernel/debug",
+    "/sys/kernel/tracing",
 ];
 
 /// What no container can write to.
@@ -322,3 +327,6 @@ fn text(value: &OsStr, what: &str) -> Result<String, Error> {
     }
     Ok(value.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,13 +107,6 @@ pub struct Closed {
 
 /// Says which setting of the machine is likely to have made a step of the helper's fail.
 pub(crate) fn hint(fault: &Fault) -> Option<String> {
-    let refused = matches!(
-        fault.errno,
-        Some(libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS | libc::EINVAL)
-    );
-    if !refused {
-        return None;
-    }
     Settings::read().hint(fault)
 }
 
@@ -128,6 +121,8 @@ struct Settings {
     apparmor_restrict_unprivileged_userns: Option<u32>,
     /// This process runs under a filter of system calls, as in somebody's container.
     filtered: bool,
+    /// This process is root.
+    root: bool,
     /// This process cannot gain privileges, so that `newuidmap` has none.
     no_new_privs: bool,
 }
@@ -150,20 +145,34 @@ impl Settings {
                 "kernel/apparmor_restrict_unprivileged_userns",
             ),
             filtered: set("Seccomp:"),
+            root: nix::unistd::geteuid().is_root(),
             no_new_privs: set("NoNewPrivs:"),
         }
     }
 
     fn hint(&self, fault: &Fault) -> Option<String> {
+        // What else may go wrong, no setting is to blame for.
+        if !matches!(
+            fault.errno,
+            None | Some(
+                libc::EPERM
+                    | libc::EACCES
+                    | libc::EINVAL
+                    | libc::ENODEV
+                    | libc::ENOSPC
+                    | libc::ENOSYS
+                    | libc::EUSERS
+            )
+        ) {
+            return None;
+        }
         let step = fault.doing.as_str();
         let users = step.contains("user namespace");
         let text = if users && self.max_user_namespaces == Some(0) {
             "user.max_user_namespaces is 0: set it higher, for instance with sysctl"
         } else if users && self.unprivileged_userns_clone == Some(0) {
             "kernel.unprivileged_userns_clone is 0: set it to 1"
-        } else if self.apparmor_restrict_unprivileged_userns == Some(1)
-            && !nix::unistd::geteuid().is_root()
-        {
+        } else if self.apparmor_restrict_unprivileged_userns == Some(1) && !self.root {
             "kernel.apparmor_restrict_unprivileged_userns is 1: set it to 0, or give this program an AppArmor profile with userns"
         } else if step.contains("newuidmap") || step.contains("newgidmap") {
             if !self.no_new_privs {
@@ -172,11 +181,111 @@ impl Settings {
             "newuidmap gains no privileges here: this process runs under no-new-privileges"
         } else if self.filtered {
             "a filter of system calls is in the way: this seems to be a container, which must be run with a seccomp profile that allows namespaces and mounts"
-        } else if step.contains("overlay") {
+        } else if step.contains("overlay") && !self.root {
             "overlay mounts in a user namespace need Linux 5.11"
+        } else if fault.errno == Some(libc::ENOSYS) {
+            "Linux 5.12 is needed"
         } else {
             return None;
         };
         Some(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(doing: &str, errno: Option<i32>) -> Fault {
+        Fault {
+            doing: doing.to_owned(),
+            cause: String::new(),
+            errno,
+        }
+    }
+
+    #[test]
+    fn a_hint_names_the_setting_that_is_in_the_way() {
+        let open = Settings::default;
+        let debian = || Settings {
+            unprivileged_userns_clone: Some(0),
+            ..open()
+        };
+        let none = || Settings {
+            max_user_namespaces: Some(0),
+            ..open()
+        };
+        let ubuntu = || Settings {
+            apparmor_restrict_unprivileged_userns: Some(1),
+            unprivileged_userns_clone: Some(1),
+            ..open()
+        };
+        let docker = || Settings {
+            filtered: true,
+            max_user_namespaces: Some(1000),
+            ..open()
+        };
+        let fixed = || Settings {
+            no_new_privs: true,
+            ..open()
+        };
+        let (namespace, mount) = ("make a user namespace", "mount a tmpfs");
+        let (overlay, ids) = ("mount an overlay", "map ids with newuidmap");
+        let (perm, acces) = (Some(libc::EPERM), Some(libc::EACCES));
+        let table = [
+            (
+                namespace,
+                perm,
+                debian(),
+                "kernel.unprivileged_userns_clone is 0",
+            ),
+            (
+                namespace,
+                Some(libc::ENOSPC),
+                none(),
+                "user.max_user_namespaces is 0",
+            ),
+            (
+                mount,
+                acces,
+                ubuntu(),
+                "kernel.apparmor_restrict_unprivileged_userns is 1",
+            ),
+            (namespace, perm, docker(), "a seccomp profile"),
+            (ids, None, fixed(), "no-new-privileges"),
+            (overlay, perm, open(), "Linux 5.11"),
+            ("bind", Some(libc::ENOSYS), open(), "Linux 5.12"),
+            // No setting is known to be in the way.
+            (ids, None, open(), ""),
+            (namespace, perm, open(), ""),
+            ("open /x", Some(libc::ENOENT), docker(), ""),
+            (
+                mount,
+                acces,
+                Settings {
+                    root: true,
+                    ..ubuntu()
+                },
+                "",
+            ),
+        ];
+        for (doing, errno, settings, wanted) in table {
+            let hint = settings.hint(&fault(doing, errno)).unwrap_or_default();
+            assert!(hint.contains(wanted), "{doing}: {hint}");
+            assert_eq!(hint.is_empty(), wanted.is_empty(), "{doing}: {hint}");
+        }
+    }
+
+    #[test]
+    fn ways_have_names() {
+        let user = User {
+            uid: 1000,
+            gid: 1000,
+        };
+        for name in ["root", "one id"] {
+            let way = Way::named(name, user).unwrap().unwrap();
+            assert_eq!(way.name(), name);
+        }
+        assert!(Way::named("two ids", user).is_none());
     }
 }

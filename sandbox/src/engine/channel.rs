@@ -97,3 +97,48 @@ fn fill(socket: impl AsFd, mut buffer: &mut [u8]) -> io::Result<bool> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn messages_arrive_one_by_one_and_then_the_end() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        for signal in [1, 64] {
+            tell(&ours, &Request::Signal(signal)).unwrap();
+        }
+        drop(ours);
+        for wanted in [1, 64] {
+            let heard = hear(&theirs).unwrap();
+            assert!(
+                matches!(heard, Some(Request::Signal(it)) if it == wanted),
+                "{heard:?}"
+            );
+        }
+        assert!(hear::<Request>(&theirs).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error_or_the_end() {
+        // A length, and what follows it.
+        let table: [(u32, &[u8], bool); 4] = [
+            (u32::MAX, b"", true),
+            (3, b"{}}", true),
+            (9, br#""Nothing""#, true),
+            // Cut off.
+            (9, b"{", false),
+        ];
+        for (length, body, fails) in table {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            ours.write_all(&length.to_le_bytes()).unwrap();
+            ours.write_all(body).unwrap();
+            drop(ours);
+            let heard = hear::<Request>(&theirs);
+            assert_eq!(heard.is_err(), fails, "{length} {heard:?}");
+        }
+    }
+}

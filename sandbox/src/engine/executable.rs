@@ -29,9 +29,33 @@ fn copy() -> io::Result<std::fs::File> {
     let memory = memfd_create("sandbox", flags | MemfdFlags::EXEC)
         .or_else(|_| memfd_create("sandbox", flags))?;
     let mut memory = std::fs::File::from(memory);
-    io::copy(&mut File::open("/proc/self/exe")?, &mut memory)?;
+    // Of std's own type, for which the kernel copies by itself.
+    let (mut program, _) = File::open("/proc/self/exe")?.into_parts();
+    io::copy(&mut program, &mut memory)?;
     memory.rewind()?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     fcntl_add_seals(&memory, seals)?;
     Ok(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn nobody_can_write_to_the_copy() {
+        let path = sealed().unwrap();
+        assert_eq!(
+            fs_err::metadata(&path).unwrap().len(),
+            fs_err::metadata("/proc/self/exe").unwrap().len()
+        );
+        let mut file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+        for result in [file.write_all(b"x"), file.set_len(1), file.set_len(1 << 40)] {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
+        // Another call returns the same.
+        assert_eq!(sealed().unwrap(), path);
+    }
 }

@@ -74,3 +74,27 @@ fn finish((program, child): (&str, Child)) -> Result<(), Fault> {
     let cause = io::Error::other(said.trim().replace('\n', "; "));
     Err(cause).doing(doing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_id_is_written_by_oneself() {
+        let range = |count| Range {
+            inside: 1000,
+            outside: 7,
+            count,
+        };
+        for (uids, gids, own) in [
+            (vec![range(1)], vec![range(1)], true),
+            (vec![range(2)], vec![range(1)], false),
+            (vec![range(1)], vec![range(1), range(1)], false),
+            (vec![], vec![range(1)], false),
+        ] {
+            assert_eq!(lines(&uids).lines().count(), uids.len());
+            assert_eq!(are_own(&IdMaps { uids, gids }), own);
+        }
+        assert_eq!(lines(&[range(1), range(5)]), "1000 7 1\n1000 7 5\n");
+    }
+}

@@ -175,6 +175,12 @@ fn attach(
     move_mount(&tree, "", under, "", flags)
 }
 
+/// Tries a bind mount of a folder on itself.
+pub(super) fn probe(folder: &Path) -> Result<(), Fault> {
+    let seen = see(folder)?;
+    attach(&seen, &seen, libc::MOUNT_ATTR_NODEV, true).doing(|| "make a bind mount")
+}
+
 fn see(source: &Path) -> Result<OwnedFd, Fault> {
     open(source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .doing(|| format!("open {}", source.display()))
@@ -238,5 +244,42 @@ impl Options {
             read.attributes |= attribute;
         }
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_the_mounts_or_the_file_systems() {
+        let all = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+        let table: [(&str, MountFlags, u64, &str); 4] = [
+            ("rbind,rprivate,rw", MountFlags::empty(), 0, ""),
+            (
+                "nosuid,nodev,noexec",
+                MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
+                all,
+                "",
+            ),
+            (
+                "rro,mode=755",
+                MountFlags::RDONLY,
+                libc::MOUNT_ATTR_RDONLY,
+                "mode=755",
+            ),
+            (
+                "ro,strictatime,size=1k",
+                MountFlags::RDONLY | MountFlags::STRICTATIME,
+                libc::MOUNT_ATTR_RDONLY,
+                "size=1k",
+            ),
+        ];
+        for (text, flags, attributes, data) in table {
+            let options: Vec<_> = text.split(',').map(str::to_owned).collect();
+            let read = Options::read(&options);
+            assert_eq!((read.flags, read.attributes), (flags, attributes), "{text}");
+            assert_eq!(read.data.join(","), data, "{text}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Trying whether a container can be made, without making one.
 
+use std::path::Path;
+
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, mount};
 
 use super::fault::{Doing as _, Fault};
-use super::{helper, root};
+use super::{helper, mounts, root};
 use crate::ids::IdMaps;
 
 /// Makes namespaces, and in them an overlay in memory; all of it goes with this process.
@@ -40,5 +42,6 @@ pub(super) fn probe(maps: Option<&IdMaps>) -> Result<(), Fault> {
         MountFlags::empty(),
         options,
     )
-    .doing(|| "mount an overlay")
+    .doing(|| "mount an overlay")?;
+    mounts::probe(Path::new("/proc/r"))
 }

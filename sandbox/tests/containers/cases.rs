@@ -303,12 +303,13 @@ fn the_machines_network(world: &mut World) {
 }
 
 fn no_network(world: &mut World) {
-    let script = "ls /sys/class/net; ifconfig lo | grep -o UP; (until echo hello | nc 127.0.0.1 5000 2>/dev/null; do sleep 0.05; done) & nc -l -p 5000";
+    let script = "ls /sys/class/net; ifconfig lo | grep -o UP; httpd -p 127.0.0.1:5000 -h /etc; \
+        until wget -qO- http://127.0.0.1:5000/motd 2>/dev/null; do sleep 0.02; done";
     let container = Container {
         network: Network::None,
         ..world.container(script)
     };
-    assert_eq!(world.run(&container).ok(), "lo\nUP\nhello\n");
+    assert_eq!(world.run(&container).ok(), "lo\nUP\ntop\n");
 }
 
 fn devices_work(world: &mut World) {

@@ -35,6 +35,10 @@ pub(crate) static ALL: &[Test] = &[
         what_a_killed_run_left_is_cleared,
     ),
     (
+        "a_container_inside_a_container",
+        a_container_inside_a_container,
+    ),
+    (
         "the_thread_that_started_it_may_end",
         the_thread_that_started_it_may_end,
     ),
@@ -182,6 +186,32 @@ fn killable(world: &World) -> Killable {
         helper: Pid::from_raw(helper.parse().unwrap()),
         long,
     }
+}
+
+/// Where the caller's own `/proc` is partly hidden, as in other people's containers, the kernel lets nobody mount one.
+fn a_container_inside_a_container(world: &mut World) {
+    if !world.is("one id") || !crate::kit::requires(&["unshare", "mount"]) {
+        return;
+    }
+    let long = long();
+    let program = Path::new("/proc/self/exe").canonicalize().unwrap();
+    let mut caller = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs none /proc/fs && exec \"$0\" \"$@\"")
+        .arg(program)
+        .args([CALLER, "one id", "own"])
+        .arg(world.scratch())
+        .arg(&long)
+        .env("TMPDIR", world.dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(caller.stdout.take().unwrap()).lines();
+    let line = lines.next();
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    assert_eq!(line.unwrap().unwrap(), caller.id().to_string());
+    eventually("the container ends", || processes(&long).is_empty());
 }
 
 fn killing_the_caller_ends_everything(world: &mut World) {

@@ -10,6 +10,7 @@
     reason = "clippy takes only those for tests that have no main of their own"
 )]
 
+mod calls;
 mod cases;
 mod escapes;
 mod kit;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let tests = [cases::ALL, escapes::ALL, lives::ALL].concat();
+    let tests = [cases::ALL, calls::ALL, escapes::ALL, lives::ALL].concat();
     for way in users::ways() {
         for runtime in kit::RUNTIMES {
             // Others cannot do with one id, which is a test of its own.
