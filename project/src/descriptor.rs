@@ -146,9 +146,14 @@ impl Module {
                 entry.id
             ));
         }
+        // As pack has it: a version is needed, and nobody asks for this one.
+        let version = match entry.version {
+            empty if empty.is_empty() && script.is_some() => "0.0.0".to_owned(),
+            version => version,
+        };
         Ok(Self {
             id: entry.id,
-            version: entry.version,
+            version,
             uri,
             script,
         })

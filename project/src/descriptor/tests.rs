@@ -217,6 +217,7 @@ fn a_script_is_a_buildpack() {
             panic!("{descriptor:?}")
         };
         assert_eq!(module.script, Some(script(shell)));
+        assert_eq!(module.version, "0.0.0");
         assert_eq!((module.id.as_str(), &module.uri), ("a/b", &None));
         assert_eq!(descriptor.warnings, [""; 0]);
     }
