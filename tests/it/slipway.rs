@@ -2,5 +2,6 @@
 
 mod build;
 mod faults;
+mod in_place;
 mod walk_through;
 mod ways;
