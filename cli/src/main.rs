@@ -10,6 +10,8 @@ mod containers;
 mod environment;
 mod images;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod text;
 
 use std::io::{self, Write as _};
@@ -21,11 +23,18 @@ use commands::version::VERSION;
 
 /// Build apps into OCI images without a container daemon
 #[derive(Debug, Parser)]
-#[command(name = "slipway", version = VERSION.as_str(), arg_required_else_help = true)]
+#[command(name = "slipway", version = VERSION.as_str(), arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  slipway build oci:my-app --builder oci:my-builder    # the app in this directory
+  slipway inspect oci:my-app
+  slipway config default-builder oci:my-builder        # builds need no --builder from now on
+  slipway build --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {

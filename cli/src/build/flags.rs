@@ -13,40 +13,42 @@ use crate::containers;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Image to make: oci:PATH, or oci:PATH:TAG
+    /// Image to make: oci:DIR[:TAG]
     pub(super) image: String,
     /// App: a directory, or a zip, jar or war file
     #[arg(long, short, value_name = "PATH", default_value = ".")]
     pub(super) path: PathBuf,
-    /// Builder image: oci:PATH, oci-archive:FILE, or a name in the layout repo
+    /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo; the default builder without it
     #[arg(long, short = 'B', value_name = "IMAGE")]
     pub(super) builder: Option<String>,
     /// Image that the app will run on, instead of the builder's
     #[arg(long, value_name = "IMAGE")]
     pub(super) run_image: Option<String>,
     /// Buildpack to use instead of the builder's order: ID@VERSION in the builder, a directory, an archive, a .cnb file, or
-    /// oci:PATH; may be repeated
+    /// oci:DIR[:TAG]; may be repeated
     #[arg(long, short, value_name = "BUILDPACK", value_delimiter = ',')]
     pub(super) buildpack: Vec<String>,
-    /// Buildpack to put in front of every group of the order
+    /// Buildpack to put in front of every group of the order; may be repeated
     #[arg(long, value_name = "BUILDPACK")]
     pub(super) pre_buildpack: Vec<String>,
-    /// Buildpack to put behind every group of the order
+    /// Buildpack to put behind every group of the order; may be repeated
     #[arg(long, value_name = "BUILDPACK")]
     pub(super) post_buildpack: Vec<String>,
-    /// Image extension to use instead of the builder's
+    /// Image extension to use instead of the builder's; may be repeated
     #[arg(long, value_name = "EXTENSION", value_delimiter = ',')]
     pub(super) extension: Vec<String>,
-    /// Variable of the build: NAME=VALUE, or NAME for the value that it has here; the image does not get it
+    /// Variable of the build: NAME=VALUE, or NAME for its value here; the image does not get it; may be
+    /// repeated
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(super) env: Vec<String>,
-    /// File of such variables, one a line
+    /// File of such variables, one a line; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) env_file: Vec<PathBuf>,
     /// Project descriptor; by default project.toml in the app
     #[arg(long, short, value_name = "FILE")]
     pub(super) descriptor: Option<PathBuf>,
-    /// Where layers are kept between builds: type=build;format=bind;source=DIR, or type=build;format=volume;name=NAME
+    /// Where layers are kept between builds: type=build;format=bind;source=DIR, or type=build;format=volume;name=NAME;
+    /// may be repeated
     #[arg(long, value_name = "OPTIONS")]
     pub(super) cache: Vec<String>,
     /// Forget what earlier builds left in the cache
@@ -82,16 +84,16 @@ pub(crate) struct Args {
     /// When images are fetched; accepted, as all images are on disk so far
     #[arg(long, value_name = "POLICY", value_parser = ["always", "if-not-present", "never"])]
     pub(super) pull_policy: Option<String>,
-    /// Folder that gets report.toml
+    /// Directory that report.toml goes to
     #[arg(long, value_name = "DIR")]
     pub(super) report_output_dir: Option<PathBuf>,
-    /// Folder that gets the SBOM files
+    /// Directory that the SBOM files go to
     #[arg(long, value_name = "DIR")]
     pub(super) sbom_output_dir: Option<PathBuf>,
     /// Leave out the layers of the run image
     #[arg(long)]
     pub(super) sparse: bool,
-    /// Further place for the image: oci:PATH, or oci:PATH:TAG; may be repeated
+    /// Further place for the image: oci:DIR[:TAG]; may be repeated
     #[arg(long, short, value_name = "IMAGE", value_delimiter = ',')]
     pub(super) tag: Vec<String>,
     /// Accepted: no buildpack ever sees credentials, whoever trusts the builder
@@ -100,7 +102,7 @@ pub(crate) struct Args {
     /// Accepted, for the same reason
     #[arg(long)]
     pub(super) trust_extra_buildpacks: bool,
-    /// Folder of this machine that buildpacks see: SOURCE:TARGET[:ro|rw]; may be repeated
+    /// Directory or file of this machine that buildpacks see: SOURCE:TARGET[:ro|rw]; may be repeated
     #[arg(long, value_name = "VOLUME")]
     pub(super) volume: Vec<String>,
     /// Where the app is in the build and in the image

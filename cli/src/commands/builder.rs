@@ -11,7 +11,7 @@ use clap::Subcommand;
 pub(crate) use create::{folder_of, labels, target};
 pub(crate) use inspect::modules as print_modules;
 
-/// Make and inspect builders
+/// Make and show builders
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {

@@ -16,11 +16,15 @@ use seen::{Layer, Module, Process, Seen};
 /// Show how an image was built and how it starts
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "inspect-image")]
+#[command(after_help = "\
+Examples:
+  slipway inspect oci:my-app
+  slipway inspect oci:my-app --output json")]
 pub(crate) struct Args {
-    /// Image: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
+    /// Image to show: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
     image: String,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::Subcommand;
 
-/// Inspect and tidy OCI image layouts
+/// Show, check, copy and tidy OCI image layouts
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {

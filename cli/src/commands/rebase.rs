@@ -17,6 +17,10 @@ use crate::images::ImageName;
 
 /// Put an app image on another run image, without building it again
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway rebase oci:my-app
+  slipway rebase oci:my-app --run-image example.org/run:patched")]
 pub(crate) struct Args {
     /// Image to rebase, which is replaced: oci:DIR[:TAG], or a name in the layout repo
     image: String,

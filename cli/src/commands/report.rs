@@ -10,7 +10,7 @@ use super::version::VERSION;
 use crate::config::Config;
 use crate::environment;
 
-/// Print what belongs into the report of an issue
+/// Show what belongs into the report of an issue
 ///
 /// Names, paths and whatever else is text in the settings are left out, but for --explicit.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ Examples:
   slipway report
   slipway report --explicit > report.txt")]
 pub(crate) struct Args {
-    /// Print the settings as they are
+    /// Show the settings as they are
     #[arg(long, short)]
     explicit: bool,
 }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
 
-/// Look at the software bill of materials of an image
+/// Get the software bill of materials (SBOM) of an image
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -30,8 +30,11 @@ enum Command {
 
 /// Write the SBOM files of an image to <DIR>/layers/sbom/launch
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway sbom download oci:my-app --output-dir sbom")]
 struct DownloadArgs {
-    /// Image: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
+    /// Image that has them: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
     image: String,
     /// Directory that the files go to
     #[arg(short, long, value_name = "DIR", default_value = ".")]

@@ -10,7 +10,7 @@ use platform::version;
 pub(crate) static VERSION: LazyLock<String> =
     LazyLock::new(|| version::join(env!("CARGO_PKG_VERSION"), version::COMMIT));
 
-/// Print the version, alone on a line
+/// Show the version, alone on a line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

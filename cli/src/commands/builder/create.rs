@@ -20,18 +20,18 @@ use crate::images::ImageName;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where it goes: oci:DIR[:TAG], or a name in the layout repo
+    /// Image to make: oci:DIR[:TAG], or a name in the layout repo
     name: String,
-    /// What goes into it, in pack's format
-    #[arg(long, short, value_name = "builder.toml")]
+    /// File that says what goes into it: builder.toml, as pack takes it
+    #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
-    /// Its lifecycle: an archive or a folder; slipway's own without it
+    /// Lifecycle to put into it: an archive or a directory; slipway's own without it
     #[arg(long, value_name = "PATH")]
     lifecycle: Option<PathBuf>,
-    /// What it is for, instead of the targets in builder.toml
+    /// Platform to make it for, instead of the targets in builder.toml
     #[arg(long, short, value_name = "OS[/ARCH[/VARIANT]]")]
     target: Vec<String>,
-    /// Set a label of the image
+    /// Label to set; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE")]
     label: Vec<String>,
     #[command(flatten)]

@@ -16,14 +16,18 @@ use crate::text::{Format, printable, table};
 
 /// Show what is in a builder
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway builder inspect oci:my-builder
+  slipway builder inspect --output json")]
 pub(crate) struct Args {
     /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo; the default builder without it
     name: Option<String>,
     /// How deep composite buildpacks are shown in the order; all of them without it
-    #[arg(long, short)]
+    #[arg(long, short, value_name = "NUMBER")]
     depth: Option<usize>,
     /// How to print it
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 

@@ -18,16 +18,20 @@ use crate::environment;
 use crate::images::ImageName;
 use crate::text::{Format, printable};
 
-/// Show what is in a buildpackage
+/// Show what is in a buildpack or a package of them
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway buildpack inspect my-buildpack.cnb
+  slipway buildpack inspect oci:my-buildpack --output json")]
 pub(crate) struct Args {
-    /// Package or buildpack: a folder, an archive, a .cnb file, oci:DIR[:TAG], or a name in the layout repo
+    /// Buildpack or package: a directory, an archive, a .cnb file, oci:DIR[:TAG], or a name in the layout repo
     name: String,
     /// How deep composite buildpacks are shown in the order; all of them without it
-    #[arg(long, short)]
+    #[arg(long, short, value_name = "NUMBER")]
     depth: Option<usize>,
     /// How to print it
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 

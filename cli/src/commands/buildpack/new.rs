@@ -14,12 +14,16 @@ use serde::Serialize;
 
 use crate::commands::builder::target;
 
-/// Write the folder of a new buildpack
+/// Write the files of a new buildpack
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway buildpack new acme/java
+  slipway buildpack new acme/java --path ./buildpacks/java --version 0.1.0")]
 pub(crate) struct Args {
     /// Id of the buildpack, such as acme/java
     id: String,
-    /// Where it goes; a folder of the id's last part without it
+    /// Directory to make; one named as the last part of the id without it
     #[arg(long, short, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Buildpack API that it speaks
@@ -28,7 +32,7 @@ pub(crate) struct Args {
     /// Version of the buildpack
     #[arg(long, short = 'V', default_value = "1.0.0")]
     version: String,
-    /// What it runs on
+    /// Platform that it runs on; may be repeated
     #[arg(
         long,
         short,

@@ -17,27 +17,27 @@ use crate::images::ImageName;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where it goes: oci:DIR[:TAG] or a name in the layout repo; the file, with --format file
+    /// Image to make: oci:DIR[:TAG], or a name in the layout repo; the file to make with --format file
     name: String,
-    /// What goes into it, in pack's format; without it package.toml beside the buildpack, if there is one
-    #[arg(long, short, value_name = "package.toml")]
+    /// File that says what goes into it: package.toml, as pack takes it; by default the one beside the buildpack, if there is one
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The buildpack, instead of the one in package.toml
+    /// Directory of the buildpack, instead of the one in package.toml
     #[arg(long, short, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Form of the package
     #[arg(long, short, value_enum, default_value_t = Form::Image)]
     format: Form,
-    /// What it is for, instead of the targets in package.toml
+    /// Platform to make it for, instead of the targets in package.toml
     #[arg(long, short, value_name = "OS[/ARCH[/VARIANT]]")]
     target: Vec<String>,
-    /// Set a label of the package
+    /// Label to set; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE")]
     label: Vec<String>,
     /// Put all buildpacks into one layer
     #[arg(long)]
     flatten: bool,
-    /// Leave a buildpack out of that layer
+    /// Buildpack to leave out of that layer; may be repeated
     #[arg(long, short = 'e', value_name = "ID@VERSION", requires = "flatten")]
     flatten_exclude: Vec<String>,
     #[arg(long, hide = true)]

@@ -8,6 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use crate::config::Config;
 
 /// List, add and remove mirrors of image registries
+///
+/// No registry is asked for images yet; the setting is kept until then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

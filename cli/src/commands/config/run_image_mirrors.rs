@@ -25,7 +25,7 @@ pub(super) struct Args {
 enum Command {
     /// List them: each run image, and its mirrors below it
     List {
-        /// Run image to list the mirrors of; all without one
+        /// Run image to list the mirrors of; all without it
         image: Option<String>,
     },
     /// Add mirrors of a run image
@@ -33,7 +33,7 @@ enum Command {
         /// Run image, as builders name it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         image: String,
-        /// Name of the same image elsewhere; can be given more than once
+        /// Name of the same image elsewhere; may be repeated
         #[arg(
             long = "mirror",
             short,
@@ -48,7 +48,7 @@ enum Command {
     Remove {
         /// Run image, as builders name it
         image: String,
-        /// Mirror to remove; can be given more than once; all without one
+        /// Mirror to remove; may be repeated; all without it
         #[arg(long = "mirror", short, value_name = "MIRROR", value_delimiter = ',')]
         mirrors: Vec<String>,
     },

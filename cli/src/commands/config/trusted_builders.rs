@@ -9,8 +9,8 @@ use crate::config::Config;
 
 /// List, add and remove trusted builders
 ///
-/// pack hands registry credentials to the buildpacks of a trusted builder. slipway hands them to nobody and runs the
-/// same phases for every builder; the setting is kept for pack.
+/// pack runs the buildpacks of a trusted builder where registry credentials are. slipway runs those of every builder
+/// without them; the setting is kept for pack.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -12,8 +12,13 @@ use clap::builder::{
 use crate::config::{self, Config};
 use crate::images::ImageName;
 
-/// Print, set or unset the builder of builds that name none
+/// Show, set or remove the builder of builds that name none
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config default-builder
+  slipway config default-builder oci:my-builder
+  slipway config default-builder --unset")]
 pub(super) struct DefaultBuilder {
     /// Builder to take from now on
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -22,30 +27,42 @@ pub(super) struct DefaultBuilder {
     unset: Unset,
 }
 
-/// Print or set whether experimental features are on
+/// Show or set whether experimental features are on
 ///
 /// Nothing here asks for it: the setting is kept for pack, which needs it for OCI layouts.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config experimental
+  slipway config experimental true")]
 pub(super) struct Experimental {
     /// Whether they are on from now on: true or false
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     on: Option<bool>,
 }
 
-/// Print, set or unset the folder of images by name
+/// Show, set or remove the layout repo, the directory of images by name
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config layout-repo-dir
+  slipway config layout-repo-dir /var/lib/images")]
 pub(super) struct LayoutRepoDir {
-    /// Folder to take from now on; images are not moved there
+    /// Directory to take from now on; images are not moved there
     #[arg(value_parser = dir_parser())]
     dir: Option<PathBuf>,
     #[command(flatten)]
     unset: Unset,
 }
 
-/// Print, set or unset the image that the lifecycle is taken from
+/// Show, set or remove the image that the lifecycle is taken from
 ///
 /// Builds here run the lifecycle that slipway brings along; the setting is kept for pack.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config lifecycle-image example.org/lifecycle:0.21.0
+  slipway config lifecycle-image --unset")]
 pub(super) struct LifecycleImage {
     /// Image to take from now on
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -54,8 +71,14 @@ pub(super) struct LifecycleImage {
     unset: Unset,
 }
 
-/// Print, set or unset when images are fetched
+/// Show, set or remove when images are fetched
+///
+/// No registry is asked for images yet; the setting is kept until then.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway config pull-policy
+  slipway config pull-policy if-not-present")]
 pub(super) struct PullPolicy {
     /// Policy to take from now on
     #[arg(value_enum)]

@@ -14,10 +14,14 @@ use crate::images::{ImageName, LATEST};
 ///
 /// Blobs are linked where the file system allows it. An image of the same name in the layout is replaced, others stay.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway layout copy oci-archive:builder.tar my-builder
+  slipway layout copy my-builder oci:/media/stick/builder:v1")]
 pub(crate) struct Args {
-    /// Image: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
+    /// Image to copy: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
     source: String,
-    /// Where to: oci:DIR[:TAG], or a name in the layout repo
+    /// Image to make: oci:DIR[:TAG], or a name in the layout repo
     destination: String,
 }
 

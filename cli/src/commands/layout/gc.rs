@@ -12,6 +12,10 @@ use crate::text::size;
 ///
 /// If any image of the layout cannot be read, nothing is removed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway layout gc my-app --dry-run
+  slipway layout gc my-app")]
 pub(crate) struct Args {
     /// Directory of the layout
     dir: PathBuf,

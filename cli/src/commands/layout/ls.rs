@@ -14,11 +14,15 @@ use crate::text::{Format, printable, size};
 
 /// List the images of a layout and their layers
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway layout ls my-app
+  slipway layout ls my-app --output json")]
 pub(crate) struct Args {
     /// Directory of the layout
     dir: PathBuf,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 

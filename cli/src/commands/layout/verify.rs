@@ -11,6 +11,10 @@ use layout::verify::{Options, verify};
 ///
 /// Exits with 1 if anything is wrong, and says what.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  slipway layout verify my-app
+  slipway layout verify my-app --sparse")]
 pub(crate) struct Args {
     /// Directory of the layout
     dir: PathBuf,
