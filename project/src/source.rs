@@ -13,7 +13,9 @@
 mod archive;
 mod directory;
 
+use std::fs::FileType;
 use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -31,11 +33,30 @@ pub fn copy(source: &Path, filter: &Filter, target: &Path) -> Result<(), Error> 
     if fs::read_dir(target)?.next().is_some() {
         return Err(Error::NotEmpty(target.to_owned()));
     }
-    if fs::metadata(source)?.is_dir() {
-        directory::copy(source, filter, target)
-    } else {
-        archive::unpack(source, filter, target)
+    let file_type = fs::metadata(source)?.file_type();
+    if file_type.is_dir() {
+        return directory::copy(source, filter, target);
     }
+    // Reading anything else might never end.
+    refuse(source, file_type)?;
+    archive::unpack(source, filter, target)
+}
+
+/// Refuses what is neither file nor directory nor symbolic link.
+fn refuse(path: &Path, file_type: FileType) -> Result<(), Error> {
+    let kind = if file_type.is_file() {
+        return Ok(());
+    } else if file_type.is_fifo() {
+        "FIFO"
+    } else if file_type.is_socket() {
+        "socket"
+    } else {
+        "device"
+    };
+    Err(Error::Kind {
+        path: path.to_owned(),
+        kind,
+    })
 }
 
 /// Makes a file where nothing is, for its owner alone until it is whole.
@@ -52,7 +73,6 @@ fn create_dir(path: &Path) -> io::Result<()> {
 
 /// Gives a file or directory its mode and time. The time comes first: whoever may not read need not open again.
 fn finish(file: &fs::File, mode: u32, modified: Option<SystemTime>) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
     if let Some(modified) = modified {
         file.set_modified(modified)?;
     }
@@ -93,7 +113,7 @@ pub enum Error {
     /// Where the copy should go, there is something.
     #[error("failed to copy the app into {}: it is not empty", .0.display())]
     NotEmpty(PathBuf),
-    /// A device or a FIFO.
+    /// A device, a FIFO, or a socket as the source itself.
     #[error(
         "failed to copy {}: it is a {kind}, which no app can hold\nleave it out with exclude in project.toml",
         path.display()

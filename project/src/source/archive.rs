@@ -10,7 +10,9 @@
 //!   may serve two entries. A file that is longer than it says is an error.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -90,12 +92,11 @@ impl Unpacking<'_> {
                 path: self.path.to_owned(),
                 source,
             })?;
-            let name = match entry.name() {
-                Ok(name) => name.into_owned(),
-                Err(_) => String::from_utf8_lossy(entry.name_raw()).into_owned(),
-            };
+            // Its bytes: not all who write UTF-8 say so, and other encodings are not named.
+            let raw = entry.name_raw();
+            let name = String::from_utf8_lossy(raw).into_owned();
             let refuse = |problem| self.refuse(&name, problem);
-            let path = clean(&name).map_err(refuse)?;
+            let path = clean(raw).map_err(refuse)?;
             let (kind, mode) = kind_and_mode(&entry, name.ends_with('/')).map_err(refuse)?;
             if path.as_os_str().is_empty() {
                 match kind {
@@ -211,7 +212,6 @@ impl Unpacking<'_> {
     }
 
     fn read_link(&self, zip: &mut Zip, entry: &Entry) -> Result<PathBuf, Error> {
-        use std::os::unix::ffi::OsStringExt as _;
         let mut target = Vec::new();
         let read = match zip.by_index(entry.index) {
             Ok(reader) => reader
@@ -225,7 +225,7 @@ impl Unpacking<'_> {
             let problem = "is a symbolic link that cannot be made".to_owned();
             return Err(self.refuse(&entry.name, problem));
         }
-        Ok(std::ffi::OsString::from_vec(target).into())
+        Ok(OsString::from_vec(target).into())
     }
 
     fn refuse(&self, name: &str, problem: String) -> Error {
@@ -260,26 +260,24 @@ fn cannot(error: &dyn std::error::Error) -> String {
 }
 
 /// Returns an entry's name as a path of plain components; empty for the top itself.
-fn clean(name: &str) -> Result<PathBuf, String> {
-    let drive = |name: &str| {
-        let bytes = name.as_bytes();
-        bytes.len() > 1 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':'
-    };
+fn clean(name: &[u8]) -> Result<PathBuf, String> {
+    let parts = || name.split(|&byte| byte == b'/');
+    let has_drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
     let problem = if name.len() >= PATH_MAX {
         "has a name that is too long"
-    } else if name.contains('\0') {
+    } else if name.contains(&0) {
         "has a NUL byte in its name"
-    } else if name.contains('\\') {
+    } else if name.contains(&b'\\') {
         "has a backslash in its name, which may mean a directory or not"
-    } else if name.starts_with('/') {
+    } else if name.starts_with(b"/") {
         "has an absolute path"
-    } else if drive(name) {
+    } else if has_drive {
         "begins with a drive letter"
-    } else if name.split('/').any(|part| part == "..") {
+    } else if parts().any(|part| part == b"..") {
         "has \"..\" in its path"
     } else {
-        let parts = name.split('/').filter(|part| !["", "."].contains(part));
-        return Ok(parts.collect());
+        let parts = parts().filter(|part| !part.is_empty() && *part != b".");
+        return Ok(parts.map(OsStr::from_bytes).collect());
     };
     Err(problem.to_owned())
 }

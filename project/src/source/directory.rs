@@ -9,7 +9,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{OFlags, Timespec};
 
-use super::{Error, create, create_dir, create_link, finish};
+use super::{Error, create, create_dir, create_link, finish, refuse};
 use crate::filter::Filter;
 
 /// Files up to this size are read and written at once, which takes fewer calls than asking the kernel to copy.
@@ -187,20 +187,6 @@ impl Copying<'_> {
             self.clones && rustix::fs::ioctl_ficlone(target.file(), source.file()).is_ok();
         self.clones
     }
-}
-
-fn refuse(path: &Path, file_type: FileType) -> Result<(), Error> {
-    let kind = if file_type.is_file() {
-        return Ok(());
-    } else if file_type.is_fifo() {
-        "FIFO"
-    } else {
-        "device"
-    };
-    Err(Error::Kind {
-        path: path.to_owned(),
-        kind,
-    })
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ fn a_file_that_is_no_archive_is_no_app() {
     let dir = tempfile::tempdir().unwrap();
     let [source, target] = ["main.py", "target"].map(|name| dir.path().join(name));
     fs::create_dir(&target).unwrap();
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    for (special, kind) in [(fifo.as_path(), "FIFO"), (Path::new("/dev/zero"), "device")] {
+        let error = copy(special, &Filter::default(), &target).unwrap_err();
+        assert!(error.to_string().contains(kind), "{error}");
+    }
     for text in ["", "print('hi')", "PK\x03\x04 not really"] {
         fs::write(&source, text).unwrap();
         let error = copy(&source, &Filter::default(), &target).unwrap_err();

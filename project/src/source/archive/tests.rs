@@ -270,7 +270,27 @@ fn names_become_paths() {
         ("...", "..."),
         ("..a/b..", "..a/b.."),
     ] {
-        assert_eq!(clean(name).unwrap(), Path::new(path), "{name}");
+        assert_eq!(clean(name.as_bytes()).unwrap(), Path::new(path), "{name}");
+    }
+}
+
+#[test]
+fn names_are_the_bytes_that_are_there() {
+    let named = |name: &[u8], flags| Raw {
+        name: name.to_vec(),
+        flags,
+        ..file("", "x")
+    };
+    for (name, flags) in [
+        ("\u{e9}".as_bytes(), 1 << 11),
+        // As macOS writes it, and as Windows did.
+        ("\u{e9}".as_bytes(), 0),
+        (b"\x82", 0),
+        (b"\x82", 1 << 11),
+    ] {
+        let unpacked = unpacked(&[named(name, flags)]);
+        let path = unpacked.target.join(OsStr::from_bytes(name));
+        assert_eq!(fs::read(path).unwrap(), b"x", "{name:?} {flags}");
     }
 }
 
