@@ -14,7 +14,6 @@
 mod cache;
 mod destination;
 mod flags;
-mod home;
 mod interruption;
 mod lines;
 mod order;
@@ -25,7 +24,7 @@ mod platform_dir;
 mod programs;
 mod run_image;
 mod stage;
-mod volume;
+pub(crate) mod volume;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Component, Path, PathBuf};
@@ -54,6 +53,7 @@ use self::phases::{IMAGES, Phase, Site};
 use self::place::Place;
 use self::run_image::RunImage;
 use self::stage::Stage;
+use crate::accounts;
 use crate::config::Config;
 use crate::containers::{self, Machine, read_only, writable};
 use crate::environment;
@@ -288,7 +288,7 @@ impl<'a> Request<'a> {
         let args = self.args;
         let workspace = workspace(&args.workspace)?;
         let mut builder_env = containers::image_env(&self.builder_image);
-        home::add(&mut builder_env, &builder, self.user.uid);
+        accounts::add_home(&mut builder_env, &builder, self.user.uid);
         builder_env.extend(environment::proxies());
         let mut env = Vec::new();
         if self.api_has_exec_env() {

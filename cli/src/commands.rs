@@ -10,5 +10,6 @@ pub(crate) mod inspect;
 pub(crate) mod layout;
 pub(crate) mod rebase;
 pub(crate) mod report;
+pub(crate) mod run;
 pub(crate) mod sbom;
 pub(crate) mod version;

@@ -3,6 +3,7 @@
 //! Follows people's habits rather than the lifecycle's: results go to stdout, errors to stderr,
 //! and the exit status is 0, 1 (it failed, or something is wrong) or 2 (it was asked wrongly).
 
+mod accounts;
 mod build;
 mod commands;
 mod config;
@@ -12,6 +13,8 @@ mod images;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod rootfs;
+mod sparse;
 mod text;
 
 use std::io::{self, Write as _};
@@ -47,6 +50,7 @@ enum Command {
     Layout(commands::layout::Args),
     Rebase(commands::rebase::Args),
     Report(commands::report::Args),
+    Run(commands::run::Args),
     Sbom(commands::sbom::Args),
     Version(commands::version::Args),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Layout(args) => commands::layout::run(&args, out),
         Command::Rebase(args) => commands::rebase::run(&args, out),
         Command::Report(args) => commands::report::run(&args, out),
+        Command::Run(args) => commands::run::run(&args),
         Command::Sbom(args) => commands::sbom::run(&args, out),
         Command::Version(args) => commands::version::run(&args, out),
     };

@@ -208,3 +208,25 @@ pub(crate) fn app_image(dir: &Path, ref_name: &str, run: &Path, change: &dyn Fn(
     "/workspace".clone_into(&mut config.working_dir);
     editor.commit(update, &named(ref_name)).unwrap();
 }
+
+/// Returns false, and says so, where a program is missing; fails instead in CI, which must have it.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn requires(programs: &[&str]) -> bool {
+    let dirs = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    let is_there = |program: &str| {
+        dirs.iter()
+            .any(|dir| Path::new(dir).join(program).is_file())
+    };
+    let missing: Vec<_> = programs.iter().filter(|it| !is_there(it)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    #[expect(clippy::disallowed_methods, reason = "tests are told by CI")]
+    let ci = std::env::var_os("CI").is_some();
+    assert!(
+        !ci,
+        "in CI a test must not be skipped: it needs {missing:?}"
+    );
+    eprintln!("skipped: needs {missing:?}");
+    false
+}

@@ -8,4 +8,5 @@ mod gc_and_copy;
 mod inspect;
 mod kit;
 mod rebase;
+mod run;
 mod sbom;
