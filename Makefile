@@ -17,7 +17,7 @@ FOREIGN_TOOLS := podman busybox crun strace taskset setpriv mmdebstrap newuidmap
 DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test golden-strict check conformance demo sample-builder clean
+.PHONY: help build test golden-strict check conformance demo sample-builder dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -63,6 +63,15 @@ sample-builder: ## a builder with the sample buildpacks and this lifecycle: BUIL
 	@demo/install.sh $(BUILD_TOOLS) $(TEST_TOOLS) mmdebstrap
 	$(MAKE) build
 	@samples/make-builder.sh samples/$(or $(BUILDER),builder.toml)
+
+# SLIPWAY_COMMIT and SLIPWAY_REPOSITORY, given here, are what images say of their launcher; `build` alone leaves them out,
+# because every commit would then compile all crates above `platform` anew.
+dist: ## a release in target/dist: archives, lifecycle image, SBOMs, checksums
+	@demo/install.sh $(BUILD_TOOLS)
+	$(MAKE) build
+	@cargo metadata --format-version 1 --locked --filter-platform $(TRIPLE) | \
+		cargo run --quiet -p distribution --example dist -- target/release target/dist
+	@cd target/dist && sha256sum --check --quiet SHA256SUMS && ls -l
 
 clean: ## what was compiled and built; the bases and builders in ~/.cache/slipway stay
 	cargo clean

@@ -135,7 +135,7 @@ impl Lifecycle {
     }
 
     /// Returns its files, in `folder` of an image or archive.
-    pub(crate) fn entries(&self, folder: &Path) -> Vec<Entry> {
+    pub fn entries(&self, folder: &Path) -> Vec<Entry> {
         let entry = |(name, file): (&String, &File)| {
             let (mode, kind) = match file {
                 File::Program { source, size, mode } => {
