@@ -15,6 +15,7 @@ mod conformance;
 mod creator;
 mod detection;
 mod determinism;
+mod distribution;
 mod documents;
 mod extensions;
 mod interruption;

@@ -14,6 +14,7 @@ mod sbom;
 
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use distribution::lifecycle::{self, Lifecycle};
@@ -28,6 +29,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Files of the repository that belong to a release.
 const TEXTS: [&str; 3] = ["CHANGELOG.md", "LICENSE", "README.md"];
+
+/// Shells that slipway writes completions for, and what they call such a file.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "slipway.bash"),
+    ("fish", "slipway.fish"),
+    ("zsh", "_slipway"),
+];
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -89,6 +97,12 @@ fn write_release(
     )?);
     let slipway = binaries.join("slipway");
     entries.push(file(&top.join("slipway"), &slipway, 0o755)?);
+    entries.push(directory(&top.join("completions")));
+    for (shell, name) in COMPLETIONS {
+        let script = programs.join(name);
+        fs::write(&script, completion(&slipway, shell)?)?;
+        entries.push(file(&top.join("completions").join(name), &script, 0o644)?);
+    }
     let archive = format!("{name}-linux-{}.tar.gz", std::env::consts::ARCH);
     let mut target = BufWriter::new(fs::File::create(out.join(archive))?);
     let options = WriteOptions {
@@ -97,6 +111,18 @@ fn write_release(
     };
     layer::write_blob(&Layer { entries }, &mut target, &options, None)?;
     Ok(target.flush()?)
+}
+
+fn completion(slipway: &Path, shell: &str) -> anyhow::Result<Vec<u8>> {
+    let said = Command::new(slipway).args(["completion", shell]).output();
+    let said = said.with_context(|| format!("failed to run {}", slipway.display()))?;
+    if !said.status.success() {
+        bail!(
+            "slipway completion {shell} failed: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+    }
+    Ok(said.stdout)
 }
 
 /// Writes the checksum of each file; of the image, that of its index, which holds those of all else.

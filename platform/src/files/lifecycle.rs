@@ -105,7 +105,7 @@ mod tests {
     /// What platforms are told, word for word; a change here is one that they notice.
     const THIS: &str = r#"
         [lifecycle]
-        version = "0.21.17+slipway.0.1.0"
+        version = "VERSION"
         sbom-formats = ["application/vnd.cyclonedx+json", "application/spdx+json", "application/vnd.syft+json"]
         [api]
         platform = "0.7"
@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn this_lifecycle_says_what_it_supports() {
-        let expected: Descriptor = decode::from_str(THIS).unwrap();
+        let expected: Descriptor =
+            decode::from_str(&THIS.replace("VERSION", version::VERSION)).unwrap();
         assert_eq!(expected, Descriptor::of_this());
     }
 
