@@ -15,6 +15,9 @@ use toml_edit::{
 pub(crate) struct Edit {
     path: PathBuf,
     document: DocumentMut,
+    /// Windows' line ends and mark at the beginning, which the document does not remember.
+    has_carriage_returns: bool,
+    has_mark: bool,
 }
 
 impl Edit {
@@ -24,6 +27,8 @@ impl Edit {
             path: path.to_owned(),
             document: document
                 .with_context(|| format!("failed to read config {}", path.display()))?,
+            has_carriage_returns: text.contains("\r\n"),
+            has_mark: text.starts_with(MARK),
         })
     }
 
@@ -31,8 +36,21 @@ impl Edit {
     pub(crate) fn save(self) -> anyhow::Result<()> {
         // A link to the file, as people who share their settings have, stays one.
         let path = fs_err::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        platform::files::replace::with_text(&path, &self.document.to_string(), 0o600)
+        platform::files::replace::with_text(&path, &self.text(), 0o600)
             .with_context(|| format!("failed to write config {}", self.path.display()))
+    }
+
+    fn text(&self) -> String {
+        let text = self.document.to_string();
+        let text = match text.strip_prefix(MARK) {
+            None if self.has_mark => format!("{MARK}{text}"),
+            _ => text,
+        };
+        if self.has_carriage_returns {
+            text.replace("\r\n", "\n").replace('\n', "\r\n")
+        } else {
+            text
+        }
     }
 
     /// Sets a value of the top level.
@@ -185,6 +203,8 @@ impl Edit {
         }
     }
 }
+
+const MARK: char = '\u{feff}';
 
 /// Returns a list of texts.
 pub(crate) fn texts(items: &[String]) -> Value {

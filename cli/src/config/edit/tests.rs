@@ -6,7 +6,7 @@ use super::*;
 fn changed(text: &str, change: impl FnOnce(&mut Edit)) -> String {
     let mut edit = Edit::begin(Path::new("/config.toml"), text).unwrap();
     change(&mut edit);
-    edit.document.to_string()
+    edit.text()
 }
 
 /// What is in a file that this program knows nothing of.
@@ -46,6 +46,14 @@ fn a_change_changes_nothing_else() {
         });
         assert_eq!(text, FOREIGN.replacen(from, to, 1), "{change:?}");
     }
+}
+
+#[test]
+fn line_ends_and_mark_of_windows_stay() {
+    let text = "\u{feff}# c\r\na = 1\r\n\r\n[x]\r\n  y = 1 # z\r\n";
+    let found = changed(text, |edit| edit.set("a", 2));
+    assert_eq!(found, text.replace("a = 1", "a = 2"));
+    assert_eq!(changed(text, |_| {}), text);
 }
 
 #[test]
