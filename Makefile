@@ -17,7 +17,7 @@ FOREIGN_TOOLS := podman busybox crun strace taskset setpriv mmdebstrap newuidmap
 DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test golden-strict check conformance demo sample-builder dist clean
+.PHONY: help build test golden-strict check conformance bench demo sample-builder dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,6 +53,11 @@ check: ## format, clippy, docs, shell scripts
 
 conformance: ## the rules of both APIs by area: how many are tested
 	@cargo run --quiet -p tests --example conformance
+
+bench: ## what slipway costs, as ratios to what does the same with less
+	@demo/install.sh $(BUILD_TOOLS) umoci jq
+	$(MAKE) build
+	SLIPWAY_BIN=$(CURDIR)/target/release cargo run --quiet --release -p bench
 
 demo: ## a sample app becomes an image and runs: APP=java-maven, nodejs or bash-hello
 	@demo/install.sh $(BUILD_TOOLS) $(DEMO_TOOLS)
