@@ -8,7 +8,8 @@
 //! | socket | left out, as pack and the exporter do |
 //! | device, FIFO | an error that names it, unless the filter leaves it out |
 //!
-//! Nothing is ever written outside of the target. If the target lies in the source, it is not copied into itself.
+//! Nothing is ever written outside of the target. If the target lies in the source, it is not copied into itself; nor are
+//! the directories that [`copy_without`] is given.
 
 mod archive;
 mod directory;
@@ -30,12 +31,24 @@ use crate::filter::Filter;
 ///
 /// What is in `target` after an error is of no use.
 pub fn copy(source: &Path, filter: &Filter, target: &Path) -> Result<(), Error> {
+    copy_without(&[], source, filter, target)
+}
+
+/// Copies a source like [`copy`], but for directories that may lie in it and are no part of the app, such as the one that
+/// the image is written to: each build would put the image of the one before into its own. Those that are not there do no
+/// harm.
+pub fn copy_without(
+    dirs: &[&Path],
+    source: &Path,
+    filter: &Filter,
+    target: &Path,
+) -> Result<(), Error> {
     if fs::read_dir(target)?.next().is_some() {
         return Err(Error::NotEmpty(target.to_owned()));
     }
     let file_type = fs::metadata(source)?.file_type();
     if file_type.is_dir() {
-        return directory::copy(source, filter, target);
+        return directory::copy(dirs, source, filter, target);
     }
     // Reading anything else might never end.
     refuse(source, file_type)?;

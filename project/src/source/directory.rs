@@ -15,13 +15,20 @@ use crate::filter::Filter;
 /// Files up to this size are read and written at once, which takes fewer calls than asking the kernel to copy.
 const SMALL: u64 = 128 * 1024;
 
-pub(super) fn copy(source: &Path, filter: &Filter, target: &Path) -> Result<(), Error> {
-    let metadata = fs::metadata(target)?;
+pub(super) fn copy(
+    without: &[&Path],
+    source: &Path,
+    filter: &Filter,
+    target: &Path,
+) -> Result<(), Error> {
+    let without = without.iter().filter_map(|dir| fs::metadata(*dir).ok());
+    let mut without: Vec<_> = without.map(|metadata| id(&metadata)).collect();
+    without.push(id(&fs::metadata(target)?));
     let mut copying = Copying {
         source,
         filter,
         target,
-        target_id: (metadata.dev(), metadata.ino()),
+        without,
         dirs: Vec::new(),
         clones: true,
         buffer: vec![0; usize::try_from(SMALL).unwrap_or(usize::MAX)],
@@ -34,13 +41,18 @@ struct Copying<'a> {
     source: &'a Path,
     filter: &'a Filter,
     target: &'a Path,
-    /// Device and inode.
-    target_id: (u64, u64),
+    /// Directories that are not copied, the target among them.
+    without: Vec<(u64, u64)>,
     /// The directories from the top to where the walk is.
     dirs: Vec<Dir>,
     /// Whether the file systems share extents, as far as is known.
     clones: bool,
     buffer: Vec<u8>,
+}
+
+/// Returns device and inode, which are the same by whatever path a directory is reached.
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// A directory on the way down.
@@ -110,7 +122,7 @@ impl Copying<'_> {
                 return Ok(());
             }
             let metadata = fs::symlink_metadata(&from)?;
-            if (metadata.dev(), metadata.ino()) == self.target_id {
+            if self.without.contains(&id(&metadata)) {
                 return Ok(());
             }
             self.enter(path, metadata)?;

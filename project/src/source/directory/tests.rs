@@ -181,6 +181,20 @@ fn a_target_in_the_source_is_not_copied_into_itself() {
 }
 
 #[test]
+fn directories_that_are_no_part_of_the_app_are_left_out() {
+    let trees = trees();
+    trees.write("app", "x");
+    trees.write("deep/image/index.json", "{}");
+    trees.write("image/kept", "x");
+    let link = trees.dir.path().join("link");
+    symlink(trees.source.join("deep/image"), &link).unwrap();
+    let without = [link.as_path(), Path::new("/no/such/directory")];
+    let filter = Filter::default();
+    super::super::copy_without(&without, &trees.source, &filter, &trees.target).unwrap();
+    assert_eq!(names(&trees.target), ["app", "deep", "image", "image/kept"]);
+}
+
+#[test]
 fn a_source_may_be_a_link_to_a_directory() {
     let mut trees = trees();
     trees.write("app", "x");
