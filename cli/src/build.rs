@@ -44,7 +44,7 @@ pub(crate) use phases::Interrupted;
 pub(crate) use programs::Programs;
 
 use self::cache::{Cache, Held};
-use self::destination::Destinations;
+use self::destination::{Destination, Destinations};
 use self::flags::Lifecycle;
 use self::interruption::Interruption;
 use self::lines::{Lines, Style};
@@ -264,7 +264,12 @@ impl<'a> Request<'a> {
     fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
         let filter = Filter::new(&self.descriptor.include, &self.descriptor.exclude)?;
         let what = || format!("failed to copy the app {}", self.args.path.display());
-        source::copy(&self.args.path, &filter, stage.workspace()).with_context(what)?;
+        // What is built lies beside the app's own files if it is built there: the image before is no part of the app.
+        let repo = self.config.layout_repo_dir();
+        let images = self.destinations.iter().map(Destination::dir);
+        let without: Vec<_> = images.chain([repo.as_path()]).collect();
+        source::copy_without(&without, &self.args.path, &filter, stage.workspace())
+            .with_context(what)?;
         let platform = stage.path("platform");
         platform_dir::write(&platform, &self.descriptor.env, self.args, &self.mounts)?;
         let run = stage.path("config").join("run.toml");

@@ -66,6 +66,21 @@ fn root_the_app_is_what_the_descriptor_includes() {
     );
 }
 
+/// Whoever builds where the app is has the image there, and would have each image in the next one.
+#[test]
+fn root_the_image_before_is_no_part_of_the_app() {
+    let Some(desk) = desk() else { return };
+    let list = desk.buildpack("list", "find . -type f | sort | tr '\\n' ' '; echo");
+    let list = list.to_str().unwrap();
+    let usual = ["build", "oci:../app/images/new", "--path", "../app"];
+    let args = [&usual[..], &["--builder", "sample-builder", "-b", list]].concat();
+    for _ in 0..2 {
+        let said = desk.run(&args).ok();
+        assert!(said.contains("[builder] ./hello.sh \n"), "{said}");
+    }
+    assert!(desk.path("app/images/new/index.json").is_file());
+}
+
 #[test]
 fn root_an_inline_buildpack_of_the_descriptor_runs() {
     let Some(desk) = desk() else { return };
