@@ -94,9 +94,22 @@ pub(crate) fn exit(code: i32) -> ! {
 
 /// Sets every signal to what it does by itself, and blocks none.
 pub(crate) fn default_signals() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL installs no function. SIGKILL, SIGSTOP and libc's own two are refused, and need nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    /// As the kernel has it: handler (`SIG_DFL` is 0), flags, restorer, mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const MASK_SIZE: usize = 8;
+    for signal in 1..=64 {
+        let old = std::ptr::null_mut::<u64>();
+        // SAFETY: the structure outlives the call, and is as large as that of any processor; nothing is written. Not by
+        // libc's function, which leaves two signals of its own as whoever started this program had them.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                old,
+                MASK_SIZE,
+            )
+        };
     }
     Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?)
 }

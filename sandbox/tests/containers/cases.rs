@@ -52,6 +52,7 @@ pub(crate) static ALL: &[Test] = &[
     ),
     ("the_machines_network", the_machines_network),
     ("no_network", no_network),
+    ("the_program_begins_afresh", the_program_begins_afresh),
     ("devices_work", devices_work),
     (
         "names_and_processes_are_its_own",
@@ -310,6 +311,16 @@ fn no_network(world: &mut World) {
         ..world.container(script)
     };
     assert_eq!(world.run(&container).ok(), "lo\nUP\ntop\n");
+}
+
+fn the_program_begins_afresh(world: &mut World) {
+    // This process ignores a signal, as every program in Rust does.
+    let text = world
+        .shell("umask; exec cat /proc/self/status", Vec::new())
+        .ok();
+    let none = "0000000000000000";
+    assert_eq!(status(&text, &["SigBlk", "SigIgn"]), [none, none]);
+    assert!(text.starts_with("0022\n"), "{text}");
 }
 
 fn devices_work(world: &mut World) {

@@ -39,6 +39,10 @@ pub(crate) static ALL: &[Test] = &[
         a_container_inside_a_container,
     ),
     (
+        "the_callers_terminal_is_not_the_programs",
+        the_callers_terminal_is_not_the_programs,
+    ),
+    (
         "the_thread_that_started_it_may_end",
         the_thread_that_started_it_may_end,
     ),
@@ -140,6 +144,9 @@ pub(crate) fn caller() -> Option<ExitCode> {
     }
     let mut world = World::get(way, runtime);
     world.scratch = Some(dir.into());
+    if long == TERMINAL {
+        return Some(type_into_terminal(&world));
+    }
     let script = format!("touch /left; mkdir -m 0 /shut; echo ready; sleep {long}");
     let running = started(&world, &script);
     let mut out = std::io::stdout();
@@ -147,6 +154,63 @@ pub(crate) fn caller() -> Option<ExitCode> {
     out.flush().unwrap();
     running.wait().unwrap();
     Some(ExitCode::FAILURE)
+}
+
+/// In place of how long to sleep: try to type into the caller's terminal.
+const TERMINAL: &str = "terminal";
+
+fn type_into_terminal(world: &World) -> ExitCode {
+    // TIOCSTI, TIOCSCTTY (by force and without), and the terminal that `/dev/tty` would be.
+    let script = "my $x = qq(x); for ([0x5412, $x], [0x540e, 0], [0x540e, 1]) { \
+        ioctl(STDIN, $_->[0], $_->[1]) and print qq(open\\n) } \
+        open(T, '+<', '/dev/tty') and print qq(tty\\n); print qq(done\\n)";
+    let container = sandbox::Container {
+        args: ["/usr/bin/perl", "-e", script].map(Into::into).to_vec(),
+        mounts: vec![crate::kit::read_only(Path::new("/usr"), "/usr")],
+        ..world.container("")
+    };
+    let streams = sandbox::runtime::Streams {
+        stdin: Stdio::inherit(),
+        stdout: Stdio::inherit(),
+        stderr: Stdio::inherit(),
+    };
+    let running = world
+        .runtime
+        .start(&world.way, &container, &world.scratch(), streams);
+    match running.unwrap().wait().unwrap() {
+        Exit::Code(0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// TIOCSTI: what a program types into its caller's terminal is run by the caller's shell.
+fn the_callers_terminal_is_not_the_programs(world: &mut World) {
+    if !crate::kit::requires(&["perl", "script"]) {
+        return;
+    }
+    let program = Path::new("/proc/self/exe").canonicalize().unwrap();
+    let caller = format!(
+        "{} {CALLER} '{}' {} {} {TERMINAL}",
+        program.display(),
+        world.way.name(),
+        runtime(world),
+        world.scratch().display()
+    );
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &caller, "/dev/null"])
+        .env("TMPDIR", world.dir.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "done");
+}
+
+fn runtime(world: &World) -> String {
+    match &world.runtime {
+        sandbox::Runtime::Own => "own".to_owned(),
+        sandbox::Runtime::Program(path) => path.file_name().unwrap().to_string_lossy().into_owned(),
+    }
 }
 
 /// A caller, its container's helper, and the container's program.
@@ -160,13 +224,9 @@ struct Killable {
 
 fn killable(world: &World) -> Killable {
     let long = long();
-    let runtime = match &world.runtime {
-        sandbox::Runtime::Own => "own".into(),
-        sandbox::Runtime::Program(path) => path.file_name().unwrap().to_owned(),
-    };
     let mut caller = Command::new("/proc/self/exe")
         .args([CALLER, world.way.name()])
-        .arg(runtime)
+        .arg(runtime(world))
         .arg(world.scratch())
         .arg(&long)
         .env("TMPDIR", world.dir.path())
