@@ -119,6 +119,8 @@ struct Settings {
     max_user_namespaces: Option<u32>,
     /// `kernel.apparmor_restrict_unprivileged_userns`, of Ubuntu's kernels.
     apparmor_restrict_unprivileged_userns: Option<u32>,
+    /// `vm.memfd_noexec`: 2 lets nobody run a program from memory.
+    memfd_noexec: Option<u32>,
     /// This process runs under a filter of system calls, as in somebody's container.
     filtered: bool,
     /// This process is root.
@@ -144,6 +146,7 @@ impl Settings {
             apparmor_restrict_unprivileged_userns: number(
                 "kernel/apparmor_restrict_unprivileged_userns",
             ),
+            memfd_noexec: number("vm/memfd_noexec"),
             filtered: set("Seccomp:"),
             root: nix::unistd::geteuid().is_root(),
             no_new_privs: set("NoNewPrivs:"),
@@ -168,7 +171,9 @@ impl Settings {
         }
         let step = fault.doing.as_str();
         let users = step.contains("user namespace");
-        let text = if users && self.max_user_namespaces == Some(0) {
+        let text = if step.contains("helper") && self.memfd_noexec == Some(2) {
+            "vm.memfd_noexec is 2: set it to 1 or 0, for the helper runs from a copy in memory"
+        } else if users && self.max_user_namespaces == Some(0) {
             "user.max_user_namespaces is 0: set it higher, for instance with sysctl"
         } else if users && self.unprivileged_userns_clone == Some(0) {
             "kernel.unprivileged_userns_clone is 0: set it to 1"
@@ -229,6 +234,10 @@ mod tests {
             no_new_privs: true,
             ..open()
         };
+        let memory = || Settings {
+            memfd_noexec: Some(2),
+            ..open()
+        };
         let (namespace, mount) = ("make a user namespace", "mount a tmpfs");
         let (overlay, ids) = ("mount an overlay", "map ids with newuidmap");
         let (perm, acces) = (Some(libc::EPERM), Some(libc::EACCES));
@@ -255,6 +264,12 @@ mod tests {
             (ids, None, fixed(), "no-new-privileges"),
             (overlay, perm, open(), "Linux 5.11"),
             ("bind", Some(libc::ENOSYS), open(), "Linux 5.12"),
+            (
+                "start the sandbox's helper",
+                acces,
+                memory(),
+                "vm.memfd_noexec is 2",
+            ),
             // No setting is known to be in the way.
             (ids, None, open(), ""),
             (namespace, perm, open(), ""),

@@ -11,7 +11,7 @@ use rustix::mount::{MountFlags, mount};
 
 use super::channel::Ended;
 use super::fault::{Doing as _, Fault};
-use super::init::{Program, string, supervise};
+use super::init::{Program, die_with_helper, string, supervise};
 use super::{Run, helper, root};
 use crate::ids::IdMaps;
 
@@ -20,6 +20,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// Runs a runtime to its end.
 pub(super) fn run(
     socket: &OwnedFd,
+    alive: &OwnedFd,
     run: &Run,
     program: &Path,
     maps: Option<&IdMaps>,
@@ -28,6 +29,7 @@ pub(super) fn run(
     root::keep_mounts_private()?;
     let parts = root::Parts::open(&run.bundle, run.layers.as_deref())?;
     helper::become_root(maps)?;
+    die_with_helper(alive)?;
     let place = parts.mount(maps.is_some())?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None).doing(|| "mount /proc for the runtime")?;

@@ -49,7 +49,7 @@ impl Helper {
             .stdout(streams.stdout)
             .stderr(streams.stderr);
         syscall::keep_open(&mut command, inherited);
-        let child = command.spawn()?;
+        let child = command.spawn().doing(|| "start the sandbox's helper")?;
         // With it goes our copy of their end, without which the end of the helper could not be seen.
         drop(command);
         let mut helper = Self {

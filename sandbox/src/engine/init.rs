@@ -77,12 +77,13 @@ fn begin(
     rustix::process::umask(Mode::empty());
     let spec = bundle::read(&run.bundle).doing(|| "read the bundle")?;
     match &run.program {
-        None => own(socket, run, &spec, maps),
-        Some(program) => foreign::run(socket, run, program, maps),
+        None => own(socket, alive, run, &spec, maps),
+        Some(program) => foreign::run(socket, alive, run, program, maps),
     }
 }
 
-fn die_with_helper(alive: &OwnedFd) -> Result<(), Fault> {
+/// Has the kernel kill this process when the helper ends. Changing the user undoes it.
+pub(super) fn die_with_helper(alive: &OwnedFd) -> Result<(), Fault> {
     let doing = || "tie the container to its helper";
     set_parent_process_death_signal(Some(Signal::KILL)).doing(doing)?;
     // It may have died before that.
@@ -97,6 +98,7 @@ fn die_with_helper(alive: &OwnedFd) -> Result<(), Fault> {
 /// Makes a container by system calls.
 fn own(
     socket: &OwnedFd,
+    alive: &OwnedFd,
     run: &Run,
     spec: &oci::Spec,
     maps: Option<&IdMaps>,
@@ -114,6 +116,7 @@ fn own(
     let parts = root::Parts::open(&run.bundle, run.layers.as_deref())?;
     let sources = Sources::open(mounts)?;
     helper::become_root(maps)?;
+    die_with_helper(alive)?;
     let mut place = parts.mount(maps.is_some())?;
     sources.mount(mounts, &mut place)?;
     sources.restrict(linux, &place)?;
@@ -137,8 +140,7 @@ fn own(
     // Anew, since changing the user undid both.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .doing(|| "shut the process against others")?;
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .doing(|| "tie the container to its helper")?;
+    die_with_helper(alive)?;
     supervise(socket, || program.exec())
 }
 

@@ -222,6 +222,14 @@ struct Killable {
     run: String,
 }
 
+/// A test that fails must leave nobody behind who was stopped.
+impl Drop for Killable {
+    fn drop(&mut self) {
+        self.caller.kill().ok();
+        self.caller.wait().ok();
+    }
+}
+
 fn killable(world: &World) -> Killable {
     let long = long();
     let mut caller = Command::new("/proc/self/exe")
@@ -276,6 +284,9 @@ fn a_container_inside_a_container(world: &mut World) {
 
 fn killing_the_caller_ends_everything(world: &mut World) {
     let mut killed = killable(world);
+    // What is typed into the caller's terminal must not reach the helper.
+    let session = |pid| nix::unistd::getsid(pid).unwrap();
+    assert_ne!(session(Some(killed.helper)), session(None));
     killed.caller.kill().unwrap();
     killed.caller.wait().unwrap();
     eventually("the container ends", || processes(&killed.long).is_empty());
@@ -291,6 +302,10 @@ fn what_a_killed_run_left_is_cleared(world: &mut World) {
     let caller = Pid::from_raw(killed.caller.id().try_into().unwrap());
     kill(caller, Signal::SIGSTOP).unwrap();
     kill(killed.helper, Signal::SIGKILL).unwrap();
+    // Whose first process cannot have seen the caller's end.
+    eventually("the container ends with its helper", || {
+        processes(&killed.long) == [caller.as_raw()]
+    });
     killed.caller.kill().unwrap();
     killed.caller.wait().unwrap();
     eventually("the container ends", || processes(&killed.long).is_empty());
