@@ -311,6 +311,55 @@ fn the_label_of_a_build() {
     assert_eq!(metadata.to_label(api(9), &launcher()), without_bom);
     let with_bom = format!("{{{bom},{text_commands}");
     assert_eq!(metadata.to_label(api(8), &launcher()), with_bom);
+
+    // Whichever API wrote it, the same is read. APIs of modules, the BOM and labels are not looked for.
+    let without_api = |mut module: GroupElement| {
+        module.api.clear();
+        module
+    };
+    for label in [arrays, without_bom, with_bom] {
+        let (read, by) = BuildMetadata::from_label(&label).unwrap();
+        let is_text = label.contains(r#""command":"serve""#);
+        let mut expected = BuildMetadata {
+            bom: Vec::new(),
+            buildpacks: metadata
+                .buildpacks
+                .iter()
+                .cloned()
+                .map(without_api)
+                .collect(),
+            extensions: metadata
+                .extensions
+                .iter()
+                .cloned()
+                .map(without_api)
+                .collect(),
+            ..metadata.clone()
+        };
+        if is_text {
+            let web = &mut expected.processes.as_mut().unwrap()[0];
+            (web.command, web.args) = (texts(&["serve"]), Some(texts(&["<now>"])));
+        }
+        assert_eq!((read, by), (expected, launcher()), "{label}");
+    }
+}
+
+#[test]
+fn labels_of_others_are_read_or_refused() {
+    let (nothing, launcher) = BuildMetadata::from_label("{}").unwrap();
+    assert_eq!(nothing.processes, Some(Vec::new()));
+    assert_eq!(launcher, LauncherRecord::default());
+    let odd = r#"{"launcher":null,"new":1,"processes":[{"type":"web","command":["a"],"new":2}]}"#;
+    let (read, _) = BuildMetadata::from_label(odd).unwrap();
+    assert_eq!(read.processes.unwrap()[0].command, texts(&["a"]));
+    for bad in [
+        "",
+        "[]",
+        r#"{"processes":1}"#,
+        r#"{"processes":[{"command":1}]}"#,
+    ] {
+        assert!(BuildMetadata::from_label(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
