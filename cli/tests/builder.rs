@@ -128,6 +128,10 @@ fn a_builder_goes_where_its_name_says() {
     let first = digest(&place);
     fixture.succeeds(&[&CREATE[..], &["acme/builder", "--label", "a=b"]].concat());
     assert_ne!(digest(&place), first);
+    // Manifest and config of the one before are gone, layers and what is new are there.
+    let found = Layout::at(&place).image(&Selector::default()).unwrap();
+    let blobs = fs::read_dir(place.join("blobs/sha256")).unwrap().count();
+    assert_eq!(blobs, found.unwrap().manifest().layers.len() + 2);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! stands for a path below `/layout-repo`, where the directory is mounted. A layout holds one image: one with another tag
 //! replaces it.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -30,6 +31,17 @@ pub(crate) struct Output {
     pub(crate) name: String,
     /// `org.opencontainers.image.ref.name`.
     pub(crate) ref_name: String,
+}
+
+impl Output {
+    /// Removes what the image before left, once the new one is there: that old blobs stay is worth a word and no failure.
+    pub(crate) fn tidy(&self) {
+        if let Err(error) = layout::gc::collect(&layout::Layout::at(&self.dir)) {
+            let dir = self.dir.display();
+            // Nobody is left to tell if stderr is closed.
+            writeln!(io::stderr(), "warning: stale blobs stay in {dir}: {error}").ok();
+        }
+    }
 }
 
 impl ImageName {
@@ -94,7 +106,7 @@ fn name_inside(dir: &Path, selector: &Selector) -> anyhow::Result<String> {
 /// A directory that is a link stays one: what it leads to is written.
 fn real_or_absolute(dir: &Path) -> anyhow::Result<PathBuf> {
     match fs_err::canonicalize(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(std::path::absolute(dir)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(std::path::absolute(dir)?),
         found => Ok(found?),
     }
 }

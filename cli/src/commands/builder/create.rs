@@ -132,6 +132,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     };
     let created = builder::create(&creation, &Layout::at(&output.dir), &output.ref_name)
         .with_context(|| format!("failed to create builder {}", args.name))?;
+    output.tidy();
     for warning in &created.warnings {
         // Nobody is left to tell if stderr is closed.
         writeln!(io::stderr(), "warning: {warning}").ok();

@@ -106,6 +106,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         let output = ImageName::parse(name)?.output(&config)?;
         let layout = Layout::at(&output.dir);
         let made = package::create(&creation, &layout, &output.ref_name).with_context(failed)?;
+        output.tidy();
         writeln!(out, "Successfully created package {name} ({})", made.digest)?;
     }
     Ok(ExitCode::SUCCESS)
