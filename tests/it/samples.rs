@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::program::{Ran, ours, project, requires, requires_root};
+use tests::program::{Ran, ours, ours_in, project, requires, requires_root, run};
 
 /// Runs the demo for one app twice, in a directory of its own.
 fn demo(app: &str, builder: Option<&str>, answer: &str) {
@@ -40,4 +40,48 @@ fn slow_nodejs() {
 #[test]
 fn slow_rust_buildpack() {
     demo("bash-hello", Some("builder-rust.toml"), "Hello");
+}
+
+/// The demo asks for root only to install what is missing.
+#[test]
+fn slow_bash_hello_by_somebody_who_is_not_root() {
+    if !(requires_root() && requires(&["setpriv", "skopeo", "umoci", "jq"])) {
+        return;
+    }
+    let dir = tempfile::Builder::new()
+        .prefix("slipway-demo-")
+        .tempdir()
+        .unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["slipway", "lifecycle", "launcher"] {
+        ours_in(name, &path("bin"));
+    }
+    for name in ["demo", "samples"] {
+        let from = project().join(name);
+        run(
+            "cp",
+            &["-r", from.to_str().unwrap(), path(name).to_str().unwrap()],
+        );
+    }
+    fs_err::create_dir(path("work")).unwrap();
+    run(
+        "chown",
+        &["-R", "65534:65534", dir.path().to_str().unwrap()],
+    );
+    let mut demo = Command::new("setpriv");
+    demo.args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]);
+    demo.arg(path("demo/run.sh"))
+        .arg("bash-hello")
+        .current_dir(path("work"));
+    demo.env("SLIPWAY_BIN", path("bin"))
+        .env("HOME", path("work"));
+    demo.env("XDG_CACHE_HOME", path("cache"));
+    let said = Ran::of(&mut demo).ok();
+    assert!(said.contains("Hello from Slipway, world!"), "{said}");
+    assert!(said.contains("user 1000:1000, folder /workspace"), "{said}");
 }
