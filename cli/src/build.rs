@@ -15,6 +15,7 @@ mod cache;
 mod destination;
 mod flags;
 mod interruption;
+mod leftovers;
 mod lines;
 mod order;
 mod outcome;
@@ -22,63 +23,39 @@ mod phases;
 mod place;
 mod platform_dir;
 mod programs;
+mod request;
 mod run_image;
 mod stage;
 pub(crate) mod volume;
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Component, Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use distribution::builder::Builder;
-use layout::Image;
-use layout::manifest::Platform;
-use platform::files::lifecycle;
-use project::{Descriptor, Filter, source};
+use project::{Filter, source};
 use sandbox::way::Closed;
-use sandbox::{Mount, User, Way};
+use sandbox::{Mount, Way};
 
 pub(crate) use flags::Args;
-pub(crate) use phases::Interrupted;
+pub(crate) use interruption::Interrupted;
 pub(crate) use programs::Programs;
 
 use self::cache::{Cache, Held};
-use self::destination::{Destination, Destinations};
+use self::destination::Destination;
 use self::flags::Lifecycle;
 use self::interruption::Interruption;
 use self::lines::{Lines, Style};
-use self::order::{Order, Wish, Wishes};
+use self::order::Order;
 use self::phases::{IMAGES, Phase, Site};
 use self::place::Place;
+use self::request::{Request, creation_time, open, workspace};
 use self::run_image::RunImage;
 use self::stage::Stage;
 use crate::accounts;
 use crate::config::Config;
 use crate::containers::{self, Machine, read_only, writable};
 use crate::environment;
-use crate::images::ImageName;
 use crate::progress::Progress;
-
-/// Lowest Platform API that knows layouts.
-const LOWEST_API: &str = "0.12";
-
-/// What a user asked for, looked at and found to make sense.
-struct Request<'a> {
-    args: &'a Args,
-    config: &'a Config,
-    descriptor: Descriptor,
-    /// Where project.toml is; relative locations in it are from here.
-    descriptor_dir: PathBuf,
-    platform: Option<Platform>,
-    builder: Builder,
-    builder_image: Image,
-    run_image: RunImage,
-    destinations: Destinations,
-    mounts: Vec<Mount>,
-    user: User,
-    api: String,
-}
 
 /// Builds.
 pub(crate) fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
@@ -98,62 +75,7 @@ pub(crate) fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
     request.build(&mut lines, &interruption)
 }
 
-impl<'a> Request<'a> {
-    fn new(
-        args: &'a Args,
-        config: &'a Config,
-        lines: &mut Lines<io::Stdout>,
-    ) -> anyhow::Result<Self> {
-        let platform = args.platform.as_deref().map(parse_platform).transpose()?;
-        let destinations = Destinations::parse(&args.image, &args.tag, config)?;
-        if !args.path.exists() {
-            bail!("there is no app at {}", args.path.display());
-        }
-        let (descriptor, descriptor_dir) = read_descriptor(args)?;
-        for warning in &descriptor.warnings {
-            lines.warn(warning);
-        }
-        let name = args.builder.as_deref();
-        let name = name.or(descriptor.builder.as_deref());
-        let Some(name) = name.or(config.default_builder()) else {
-            bail!(
-                "no builder is named\nuse --builder IMAGE, or once: slipway config default-builder IMAGE"
-            );
-        };
-        let builder_image = open(name, config, platform.as_ref(), "builder")?;
-        let builder = Builder::read(&builder_image)
-            .with_context(|| format!("{name} is no builder that can be used"))?;
-        check_architecture(name, &builder_image)?;
-        let user = User {
-            uid: args.uid.unwrap_or(builder.uid),
-            gid: args.gid.unwrap_or(builder.gid),
-        };
-        let run_image = RunImage::find(args, config, &builder, platform.as_ref())?;
-        let api = choose_api(args.lifecycle, &builder)?;
-        let mut mounts = Vec::new();
-        for volume in &args.volume {
-            let mount = volume::parse(volume, &config.volumes_dir())?;
-            if let Some(warning) = volume::warning(&mount) {
-                lines.warn(&warning);
-            }
-            mounts.push(mount);
-        }
-        Ok(Self {
-            args,
-            config,
-            descriptor,
-            descriptor_dir,
-            platform,
-            builder,
-            builder_image,
-            run_image,
-            destinations,
-            mounts,
-            user,
-            api,
-        })
-    }
-
+impl Request<'_> {
     fn build(
         &self,
         lines: &mut Lines<io::Stdout>,
@@ -188,7 +110,7 @@ impl<'a> Request<'a> {
         };
         let cache = Cache::parse(&args.cache)?
             .dir(&self.config.volumes_dir(), self.destinations.first().dir())?;
-        let cache = Held::take(cache, || {
+        let cache = Held::take(cache, interruption, || {
             lines.info("Waiting for another build that uses the same cache");
         })?;
         if args.clear_cache {
@@ -233,43 +155,18 @@ impl<'a> Request<'a> {
         Ok(None)
     }
 
-    fn wishes(&self) -> anyhow::Result<Wishes> {
-        let here = std::env::current_dir()?;
-        let flags = |locations: &[String]| -> Vec<Wish> {
-            let locations = locations.iter();
-            locations
-                .map(|location| Wish::At(location.clone(), here.clone()))
-                .collect()
-        };
-        let or = |flags: Vec<Wish>, modules: &[project::descriptor::Module]| {
-            if flags.is_empty() {
-                let modules = modules.iter();
-                modules
-                    .map(|module| Wish::of_descriptor(module, &self.descriptor_dir))
-                    .collect()
-            } else {
-                flags
-            }
-        };
-        let (args, descriptor) = (self.args, &self.descriptor);
-        Ok(Wishes {
-            buildpacks: or(flags(&args.buildpack), &descriptor.buildpacks),
-            pre: or(flags(&args.pre_buildpack), &descriptor.pre),
-            post: or(flags(&args.post_buildpack), &descriptor.post),
-            extensions: flags(&args.extension),
-        })
-    }
-
     /// Puts app, variables and the phases' inputs into the stage.
     fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
         let filter = Filter::new(&self.descriptor.include, &self.descriptor.exclude)?;
         let what = || format!("failed to copy the app {}", self.args.path.display());
-        // What is built lies beside the app's own files if it is built there: the image before is no part of the app.
-        let repo = self.config.layout_repo_dir();
-        let images = self.destinations.iter().map(Destination::dir);
-        let without: Vec<_> = images.chain([repo.as_path()]).collect();
-        source::copy_without(&without, &self.args.path, &filter, stage.workspace())
-            .with_context(what)?;
+        if !stage.works_on(&self.args.path) {
+            // What is built lies beside the app's own files if it is built there: the image before is no part of the app.
+            let repo = self.config.layout_repo_dir();
+            let images = self.destinations.iter().map(Destination::dir);
+            let without: Vec<_> = images.chain([repo.as_path()]).collect();
+            source::copy_without(&without, &self.args.path, &filter, stage.workspace())
+                .with_context(what)?;
+        }
         let platform = stage.path("platform");
         platform_dir::write(&platform, &self.descriptor.env, self.args, &self.mounts)?;
         let run = stage.path("config").join("run.toml");
@@ -321,6 +218,7 @@ impl<'a> Request<'a> {
         Ok(Site {
             place,
             is_root: false,
+            has_extensions: order.has_extensions(),
             programs,
             builders_lifecycle: args.lifecycle == Lifecycle::Builder,
             builder,
@@ -389,9 +287,12 @@ impl<'a> Request<'a> {
         site.run(Phase::Analyzer, &analyzer, lines, interruption)?;
 
         site.run(Phase::Detector, &text(&["-app", &app]), lines, interruption)?;
-        if let Some(other) = outcome::after_detection(stage.layers(), &self.run_image)? {
+        // Without extensions nobody but a hostile buildpack has touched analyzed.toml.
+        if site.has_extensions
+            && let Some(other) = outcome::after_detection(stage.layers(), &self.run_image)?
+        {
             // An extension chose another run image.
-            let found = RunImage::named(&other, self.config, self.platform.as_ref())?;
+            let found = RunImage::of_extension(&other, self.config, self.platform.as_ref())?;
             stage.renew("images")?;
             site.image_mounts = self.image_mounts(stage, cache, &found)?;
         }
@@ -442,103 +343,4 @@ impl<'a> Request<'a> {
         platform::PlatformApi::negotiate(Some(&self.api))
             .is_ok_and(platform::PlatformApi::has_exec_env)
     }
-}
-
-fn open(
-    name: &str,
-    config: &Config,
-    platform: Option<&Platform>,
-    what: &str,
-) -> anyhow::Result<Image> {
-    let image = ImageName::parse(name).and_then(|name| name.open(config, platform));
-    image.with_context(|| format!("failed to open the {what} {name}"))
-}
-
-/// Returns the project descriptor and its folder: the file that was named, else project.toml in the app.
-fn read_descriptor(args: &Args) -> anyhow::Result<(Descriptor, PathBuf)> {
-    let path = match &args.descriptor {
-        Some(path) => path.clone(),
-        None if args.path.is_dir() => args.path.join("project.toml"),
-        None => return Ok((Descriptor::default(), PathBuf::from("."))),
-    };
-    let found = Descriptor::read(&path)?;
-    if found.is_none() && args.descriptor.is_some() {
-        bail!("there is no project descriptor {}", path.display());
-    }
-    let absolute = std::path::absolute(&path)?;
-    let dir = absolute.parent().unwrap_or(Path::new("/"));
-    Ok((found.unwrap_or_default(), dir.to_owned()))
-}
-
-fn parse_platform(text: &str) -> anyhow::Result<Platform> {
-    let mut parts = text.split('/');
-    let (os, architecture) = (parts.next(), parts.next());
-    let variant = parts.next().unwrap_or_default();
-    match (os, architecture, parts.next()) {
-        (Some(os), Some(architecture), None) if !os.is_empty() && !architecture.is_empty() => {
-            Ok(Platform {
-                os: os.to_owned(),
-                architecture: architecture.to_owned(),
-                variant: variant.to_owned(),
-                ..Platform::default()
-            })
-        }
-        _ => bail!("{text:?} is no platform: use OS/ARCH, as linux/amd64"),
-    }
-}
-
-/// A program of another architecture would only say "exec format error".
-fn check_architecture(name: &str, builder: &Image) -> anyhow::Result<()> {
-    let (host, config) = (Platform::host(), builder.config());
-    let theirs = format!("{}/{}", config.os, config.architecture);
-    let ours = format!("{}/{}", host.os, host.architecture);
-    if theirs != ours {
-        bail!(
-            "builder {name} is for {theirs}, and this machine is {ours}\ntake a builder for {ours}"
-        );
-    }
-    Ok(())
-}
-
-/// Returns the newest Platform API that both sides of the build know.
-fn choose_api(lifecycle: Lifecycle, builder: &Builder) -> anyhow::Result<String> {
-    let ours = lifecycle::Descriptor::of_this().apis.platform.supported;
-    let known = |api: &&String| {
-        lifecycle == Lifecycle::Slipway
-            || builder.platform_apis.supported.contains(api)
-            || builder.platform_apis.deprecated.contains(api)
-    };
-    let lowest = ours.iter().position(|api| api == LOWEST_API).unwrap_or(0);
-    match ours[lowest..].iter().rev().find(known) {
-        Some(api) => Ok(api.clone()),
-        None => bail!(
-            "the builder's lifecycle {} is too old: layouts need Platform API {LOWEST_API} or newer\nleave out --lifecycle builder, so that slipway's own is used",
-            builder.lifecycle_version
-        ),
-    }
-}
-
-/// Returns where the app is inside.
-fn workspace(name: &str) -> anyhow::Result<PathBuf> {
-    let path = Path::new("/").join(name);
-    let parts: Vec<_> = path.components().skip(1).collect();
-    let plain = parts
-        .iter()
-        .all(|part| matches!(part, Component::Normal(_)));
-    if parts.is_empty() || !plain {
-        bail!("{name:?} is no place for the app: use a name, as workspace");
-    }
-    Ok(path)
-}
-
-/// Returns seconds since 1970.
-fn creation_time(text: &str) -> anyhow::Result<String> {
-    if text == "now" {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        return Ok(now.as_secs().to_string());
-    }
-    let seconds: i64 = text
-        .parse()
-        .with_context(|| format!("{text:?} is no time: use seconds since 1970, or now"))?;
-    Ok(seconds.to_string())
 }

@@ -8,6 +8,7 @@
 //! ```
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -91,15 +92,23 @@ impl Machine {
 pub(crate) fn state_dir(config: &Config) -> anyhow::Result<PathBuf> {
     let repo = config.layout_repo_dir();
     let state = repo.join(".slipway");
-    for name in ["layers", "runs", "builds"] {
-        fs_err::create_dir_all(state.join(name)).with_context(|| {
-            format!(
-                "failed to write to the layout repo {}\nset another folder with: slipway config layout-repo-dir DIR",
-                repo.display()
-            )
-        })?;
-    }
+    make_state(&state).with_context(|| {
+        format!(
+            "failed to write to the layout repo {}\nset another folder with: slipway config layout-repo-dir DIR",
+            repo.display()
+        )
+    })?;
     Ok(state)
+}
+
+/// Nobody else may look in: what builds leave there belongs to ids that other people of this machine may have.
+fn make_state(state: &Path) -> std::io::Result<()> {
+    fs_err::create_dir_all(state)?;
+    fs_err::set_permissions(state, std::fs::Permissions::from_mode(0o700))?;
+    for name in ["layers", "runs", "builds"] {
+        fs_err::create_dir_all(state.join(name))?;
+    }
+    Ok(())
 }
 
 /// Returns what of this machine a container needs to reach its network by name.

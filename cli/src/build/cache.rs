@@ -1,11 +1,16 @@
 //! The build cache: pack's `--cache` option, and the volumes that stand for Docker's.
 
+use std::fs::TryLockError;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 use fs_err::PathExt as _;
 use layout::digest::sha256;
+
+use super::interruption::Interruption;
 
 /// Where a build's cache is, as `--cache` says it: `type=build;format=bind;source=DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +79,10 @@ impl Cache {
             Self::Volume(None) => volumes.join(volume_of(output)),
         };
         fs::create_dir_all(&dir).context("failed to make the cache")?;
+        if !matches!(self, Self::Bind(_)) {
+            // What builds write belongs to an id that somebody else of this machine may have.
+            fs::set_permissions(volumes, std::fs::Permissions::from_mode(0o700))?;
+        }
         Ok(dir)
     }
 }
@@ -86,12 +95,23 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Waits until no other build uses the cache; tells `waiting` if it has to.
-    pub(crate) fn take(dir: PathBuf, waiting: impl FnOnce()) -> anyhow::Result<Self> {
+    /// Waits until no other build uses the cache, or until the user has enough; tells `waiting` if it has to.
+    pub(crate) fn take(
+        dir: PathBuf,
+        interruption: &Interruption,
+        waiting: impl FnOnce(),
+    ) -> anyhow::Result<Self> {
         let lock = fs::File::open(&dir)?;
-        if lock.try_lock().is_err() {
-            waiting();
-            lock.lock().context("failed to lock the cache")?;
+        let mut waiting = Some(waiting);
+        while let Err(error) = lock.try_lock() {
+            if let TryLockError::Error(error) = error {
+                return Err(anyhow::Error::new(error).context("failed to lock the cache"));
+            }
+            if let Some(waiting) = waiting.take() {
+                waiting();
+            }
+            interruption.check()?;
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(Self { dir, _lock: lock })
     }
@@ -199,7 +219,12 @@ mod tests {
     #[test]
     fn a_cache_is_used_by_one_build_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let held = Held::take(dir.path().to_owned(), || panic!("nobody holds it")).unwrap();
+        let held = Held::take(
+            dir.path().to_owned(),
+            &Interruption::listen().unwrap(),
+            || panic!("nobody holds it"),
+        )
+        .unwrap();
         let other = fs::File::open(dir.path()).unwrap();
         assert!(other.try_lock().is_err());
         fs::create_dir_all(dir.path().join("committed/a")).unwrap();

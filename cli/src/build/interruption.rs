@@ -46,8 +46,13 @@ impl Interruption {
         }
     }
 
-    /// Returns the first signal that came.
-    pub(crate) fn signal(&self) -> Option<i32> {
+    /// Fails if a signal came.
+    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        self.signal()
+            .map_or(Ok(()), |signal| Err(Interrupted(signal)))
+    }
+
+    fn signal(&self) -> Option<i32> {
         Some(self.shared.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 }
@@ -78,3 +83,8 @@ impl Drop for Interruption {
         self.handle.close();
     }
 }
+
+/// The user ended the build.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: the image is as it was before")]
+pub(crate) struct Interrupted(pub(crate) i32);

@@ -8,6 +8,7 @@ use layout::name::name_of_layout_path;
 use platform::files::analyzed;
 
 use super::destination::Destinations;
+use super::leftovers;
 use super::phases::IMAGES;
 use super::run_image::RunImage;
 
@@ -23,7 +24,7 @@ pub(super) fn after_detection(
             "an image extension wants to change the build image, and Dockerfiles are not executed yet\nbuild without it, or put what it adds into the builder"
         );
     }
-    let found = analyzed::read(&layers.join("analyzed.toml")).map_err(|failure| failure.error)?;
+    let found = analyzed::parse(&leftovers::read(layers, "analyzed.toml")?)?;
     let Some(run) = found.run_image else {
         return Ok(None);
     };
@@ -54,34 +55,16 @@ fn has_build_dockerfile(generated: &Path) -> bool {
 /// Copies `report.toml` to where the user wants it.
 pub(super) fn copy_report(layers: &Path, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
-    fs::copy(layers.join("report.toml"), dir.join("report.toml"))
-        .context("failed to copy the report; the image is there")?;
-    Ok(())
+    let report = leftovers::read(layers, "report.toml");
+    let report = report.context("failed to copy the report; the image is there")?;
+    Ok(fs::write(dir.join("report.toml"), report)?)
 }
 
 /// Copies the SBOM files, those of the build and those of the image, to where the user wants them.
 pub(super) fn copy_sboms(layers: &Path, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
-    let sboms = layers.join("sbom");
-    if sboms.is_dir() {
-        copy_tree(&sboms, dir).context("failed to copy the SBOM files; the image is there")?;
-    }
-    Ok(())
-}
-
-/// Copies files and folders; what a buildpack may have put there besides, links above all, is left.
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
-        if kind.is_dir() {
-            fs::create_dir_all(&target)?;
-            copy_tree(&entry.path(), &target)?;
-        } else if kind.is_file() {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
+    leftovers::copy(layers, "sbom", dir)
+        .context("failed to copy the SBOM files; the image is there")
 }
 
 /// Says what was made, and what can be done with it.

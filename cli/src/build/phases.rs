@@ -71,6 +71,8 @@ pub(crate) struct Site<'a> {
     pub(crate) is_root: bool,
     /// Our lifecycle.
     pub(crate) programs: &'a Programs,
+    /// True if image extensions take part in detection.
+    pub(crate) has_extensions: bool,
     /// True: detector and builder are the builder's own.
     pub(crate) builders_lifecycle: bool,
     /// Unpacked layers of the builder.
@@ -104,6 +106,7 @@ impl Site<'_> {
         lines: &mut Lines<impl Write>,
         interruption: &Interruption,
     ) -> anyhow::Result<()> {
+        interruption.check()?;
         lines.header(phase.heading());
         let container = self.container(phase, args, lines);
         // One pipe for both, so that lines stay in their order.
@@ -112,11 +115,11 @@ impl Site<'_> {
         let running = running.with_context(|| format!("failed to start the {}", phase.name()))?;
         interruption.send_to(Some(running.signaller()));
         let last = lines.pass_on(phase.name(), reader)?;
-        let exit = running.wait()?;
+        running.wait_for_end()?;
+        // From here on its number may be another process's.
         interruption.send_to(None);
-        if let Some(signal) = interruption.signal() {
-            return Err(Interrupted(signal).into());
-        }
+        let exit = running.wait()?;
+        interruption.check()?;
         match exit {
             Exit::Code(0) => Ok(()),
             exit => Err(failed(phase, exit, &last)),
@@ -181,11 +184,6 @@ impl Site<'_> {
         container
     }
 }
-
-/// The user ended the build.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted: the image is as it was before")]
-pub(crate) struct Interrupted(pub(crate) i32);
 
 /// Says what an exit code means, and what the phase itself said last: it is the cause.
 fn failed(phase: Phase, exit: Exit, last: &[String]) -> anyhow::Error {

@@ -13,11 +13,11 @@ use anyhow::{Context as _, bail};
 use distribution::module::{Kind, path_in_image};
 use fs_err as fs;
 use platform::{files, privileges};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use sandbox::{Container, Exit, Mount, Network, Running, runtime};
 
-use super::Request;
 use super::phases::IMAGES;
+use super::request::Request;
 use super::stage;
 use crate::containers::Machine;
 
@@ -114,7 +114,16 @@ impl Process {
         }
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended, and leaves its number its own.
+    pub(crate) fn wait_for_end(&self) -> anyhow::Result<()> {
+        if let Self::Child(child) = self {
+            let id = WaitId::Pid(Pid::from_child(child));
+            rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        }
+        Ok(())
+    }
+
+    /// Returns how it ended.
     pub(crate) fn wait(self) -> anyhow::Result<Exit> {
         match self {
             Self::Contained(running) => Ok(running.wait()?),

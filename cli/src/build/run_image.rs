@@ -59,6 +59,18 @@ impl RunImage {
         Self::named(&first.image, config, platform)
     }
 
+    /// Finds one that an image extension names: nobody but the user may name a place on this machine.
+    pub(super) fn of_extension(
+        name: &str,
+        config: &Config,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Self> {
+        if !matches!(ImageName::parse(name)?, ImageName::Named(_)) {
+            bail!("an image extension asks for the run image {name:?}, which is no image name");
+        }
+        Self::named(name, config, platform)
+    }
+
     /// Finds one by its name.
     pub(super) fn named(
         name: &str,

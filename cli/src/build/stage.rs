@@ -65,7 +65,8 @@ impl Stage {
     /// already.
     pub(crate) fn in_place(mut self, workspace: &Path, app: &Path) -> anyhow::Result<Self> {
         let layers = Path::new("/layers");
-        let is_app = fs::canonicalize(app)? == fs::canonicalize(workspace).unwrap_or_default();
+        workspace.clone_into(&mut self.workspace);
+        let is_app = self.works_on(app);
         for dir in [layers, workspace] {
             fs::create_dir_all(dir)?;
             let is_empty = fs::read_dir(dir)?.next().is_none();
@@ -81,8 +82,13 @@ impl Stage {
             self.foreign.push(workspace.to_owned());
         }
         layers.clone_into(&mut self.layers);
-        workspace.clone_into(&mut self.workspace);
         Ok(self)
+    }
+
+    /// Returns whether the app is built where it is.
+    pub(crate) fn works_on(&self, app: &Path) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        real(app).is_some() && real(app) == real(&self.workspace)
     }
 
     /// Returns the folder of what buildpacks make.

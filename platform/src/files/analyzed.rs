@@ -162,6 +162,11 @@ impl RunImageRecord {
     }
 }
 
+/// Parses the text of the file.
+pub fn parse(text: &str) -> Result<Analyzed, decode::Error> {
+    decode::from_str::<AnalyzedFile>(text).map(Analyzed::from)
+}
+
 /// Reads the file; a missing one is a warning and empty (COM-071).
 pub fn read(path: &Path) -> Result<Analyzed, Failure> {
     match decode::from_file::<AnalyzedFile>(path) {
