@@ -43,7 +43,7 @@ pub struct Unpacked {
 
 /// How much a layer may be: more ends it before the disk is full. Real images are far below.
 ///
-/// Of what is free on the disk, bytes and files, it may also take nine tenths at most.
+/// Of what is free on the disk, bytes and files, all that are unpacked at the same time may take nine tenths together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of its tar that any layer may have.
@@ -144,6 +144,7 @@ impl Unpacked {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let at_once = cores.min(missing.len());
         let left = Mutex::new(missing.iter().enumerate());
         let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = |steps: &mpsc::Sender<Progress>| {
@@ -155,7 +156,7 @@ impl Unpacked {
                 };
                 // It is heard until all who work have ended.
                 steps.send(begin).ok();
-                if let Err(error) = folder.unpack(image, diff_id, &self.limits) {
+                if let Err(error) = folder.unpack(image, diff_id, &self.limits, at_once) {
                     while next().is_some() {}
                     return Err(error);
                 }
@@ -165,7 +166,7 @@ impl Unpacked {
         let work = &work;
         let (steps, heard) = mpsc::channel();
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores.min(missing.len()))
+            let workers: Vec<_> = (0..at_once)
                 .map(|_| {
                     let steps = steps.clone();
                     scope.spawn(move || work(&steps))

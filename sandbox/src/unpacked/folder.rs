@@ -86,12 +86,13 @@ impl Folder {
         Ok(layers)
     }
 
-    /// Unpacks a layer, unless another program does or did so.
+    /// Unpacks a layer, unless another program does or did so; `at_once` is how many are unpacked at the same time.
     pub(super) fn unpack(
         &self,
         image: &Image,
         diff_id: &DiffId,
         limits: &Limits,
+        at_once: usize,
     ) -> Result<(), Error> {
         make_private(&self.dir.join(diff_id.0.algorithm().as_ref()))?;
         let writer = Writer::begin(&self.beside(diff_id, LOCK))?;
@@ -107,7 +108,7 @@ impl Folder {
         let temporary = self.beside(diff_id, TEMPORARY);
         self.hands.remove(&temporary)?;
         create_private(&temporary)?;
-        let limits = within(limits, blob.size, &self.dir)?;
+        let limits = within(limits, blob.size, &self.dir, at_once)?;
         let unpacked = self
             .hands
             .unpack(tar, diff_id, &temporary, limits, &writer)
@@ -183,20 +184,27 @@ fn map_text(maps: &IdMaps) -> String {
     lines("uid", &maps.uids) + &lines("gid", &maps.gids)
 }
 
-/// Returns what the disk and the caller allow a layer whose blob has so many bytes.
-fn within(limits: &Limits, blob: u64, dir: &Path) -> Result<layout::layer::Limits, Error> {
+/// Returns what the disk and the caller allow a layer whose blob has so many bytes. Those that are unpacked at the same
+/// time share what is free.
+pub(super) fn within(
+    limits: &Limits,
+    blob: u64,
+    dir: &Path,
+    at_once: usize,
+) -> Result<layout::layer::Limits, Error> {
     let disk = rustix::fs::statvfs(dir).map_err(io::Error::from)?;
-    let nine_tenths = |free: u64| free - free / 10;
+    let at_once = u64::try_from(at_once).unwrap_or(u64::MAX).max(1);
+    let share = |free: u64| (free - free / 10) / at_once;
     let bytes = limits.bytes.max(limits.ratio.saturating_mul(blob));
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     // Some file systems do not count files.
     let entries = if disk.f_files == 0 {
         limits.entries
     } else {
-        limits.entries.min(nine_tenths(disk.f_favail))
+        limits.entries.min(share(disk.f_favail))
     };
     Ok(layout::layer::Limits {
-        bytes: bytes.min(nine_tenths(free)),
+        bytes: bytes.min(share(free)),
         entries,
     })
 }

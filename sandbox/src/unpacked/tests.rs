@@ -372,6 +372,23 @@ fn bombs_end_before_the_disk_is_full() {
 }
 
 #[test]
+fn layers_that_are_unpacked_at_once_share_what_is_free() {
+    let all = Limits {
+        bytes: u64::MAX,
+        ratio: 1,
+        entries: u64::MAX,
+    };
+    let dir = TempDir::new().unwrap();
+    let bytes = |at_once| folder::within(&all, 1, dir.path(), at_once).unwrap().bytes;
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    // Others use the disk too.
+    assert!(bytes(1) > free / 2 && bytes(1) < free);
+    assert!(bytes(10) < free / 5);
+    assert_eq!(bytes(usize::MAX), 0);
+}
+
+#[test]
 fn two_at_once_share_the_work() {
     let layers: Vec<_> = (0..6)
         .map(|it| file("f", &it.to_string().repeat(100_000)))
