@@ -685,6 +685,35 @@ fn a_layer_is_read_to_its_very_end() {
 }
 
 #[test]
+fn depth_and_names_do_not_keep_anything_from_being_removed() {
+    let place = Place::new();
+    let mut deep = rustix::fs::open(
+        fs_err::canonicalize(place.layer().parent().unwrap()).unwrap(),
+        rustix::fs::OFlags::PATH,
+        rustix::fs::Mode::empty(),
+    )
+    .unwrap();
+    fs_err::create_dir_all(place.layer()).unwrap();
+    // Names that directories get which are moved out of the way.
+    for name in [".1", ".2/.3", ".4"] {
+        fs_err::create_dir_all(place.layer().join(name)).unwrap();
+    }
+    fs_err::write(place.layer().join(".5"), "").unwrap();
+    fs_err::write(place.layer().join(".2/.3/file"), "").unwrap();
+    let mut next = place.layer().file_name().unwrap().to_owned();
+    for _ in 0..3000 {
+        let path = rustix::fs::OFlags::PATH;
+        deep = rustix::fs::openat(&deep, &next, path, rustix::fs::Mode::empty()).unwrap();
+        next = "d".into();
+        rustix::fs::mkdirat(&deep, &next, rustix::fs::Mode::RWXU).unwrap();
+        rustix::fs::symlinkat("/etc", &deep, "link").unwrap();
+    }
+    layer::remove(&place.layer()).unwrap();
+    assert!(!place.layer().exists());
+    assert!(Path::new("/etc").exists());
+}
+
+#[test]
 fn what_is_removed_is_gone_and_nothing_else() {
     let place = Place::new();
     let entries = [

@@ -85,9 +85,8 @@ fn clear(path: &Path, way: &Way) {
 
 /// Removes as much of a folder as can be: what stays is tried again by the next run.
 fn remove(path: &Path, way: &Way) {
-    let removed = fs_err::remove_dir_all(path);
-    let left = removed.is_err_and(|it| it.kind() != io::ErrorKind::NotFound);
-    if left && way.maps().is_some() {
+    let removed = layout::layer::remove(path);
+    if removed.is_err() && way.maps().is_some() {
         let task = Task::Remove(path.to_owned());
         engine::inside(way, task, std::process::Stdio::null()).ok();
     }

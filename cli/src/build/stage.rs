@@ -160,28 +160,10 @@ fn sweep(builds: &Path) {
 
 /// Removes a file or a tree, folders that nobody may write to included: tools keep their downloads like that.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return fs::remove_file(path);
-    }
-    if fs::remove_dir_all(path).is_ok() {
-        return Ok(());
-    }
-    open_up(path);
-    fs::remove_dir_all(path)
-}
-
-fn open_up(dir: &Path) {
-    let all = std::fs::Permissions::from_mode(0o700);
-    // What cannot be changed shows when it cannot be removed.
-    fs::set_permissions(dir, all).ok();
-    let Ok(entries) = fs::read_dir(dir) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
-    }
+    layout::layer::remove(path).map_err(|error| match error {
+        layout::layer::Error::Io(error) => error,
+        error => io::Error::other(error),
+    })
 }
 
 #[cfg(test)]

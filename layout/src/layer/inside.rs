@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid,
 };
@@ -370,27 +370,76 @@ pub(super) fn set_attributes(file: impl AsFd, attributes: &Attributes) -> Result
 }
 
 /// Removes `base` and, if it is a directory, all that is below: whatever modes its directories have, never through a link.
+///
+/// However deep they lie in each other, two descriptors do: what is in a directory below is moved to the top one first.
 pub(super) fn remove(dir: BorrowedFd<'_>, base: &OsStr) -> Result<(), Errno> {
-    let refused = match rustix::fs::unlinkat(dir, base, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(error) => error,
-    };
-    if !is(dir, base, FileType::Directory)? {
-        return Err(refused);
+    if remove_file(dir, base)? {
+        return Ok(());
     }
-    // Without these nobody but root could list it or remove from it.
-    rustix::fs::chmodat(dir, base, Mode::RWXU, AtFlags::empty())?;
-    let inner = rustix::fs::openat(dir, base, DIR.difference(OFlags::PATH), Mode::empty())?;
-    let names: Vec<_> = rustix::fs::Dir::read_from(&inner)?
-        .map(|entry| entry.map(|entry| entry.file_name().to_owned()))
-        .collect::<Result<_, _>>()?;
-    for name in names {
-        let name = OsStr::from_bytes(name.to_bytes());
-        if name != "." && name != ".." {
-            remove(inner.as_fd(), name)?;
+    let top = open_up(dir, base)?;
+    let mut moved = 0_u64;
+    loop {
+        let names = names(&top)?;
+        if names.is_empty() {
+            return rustix::fs::unlinkat(dir, base, AtFlags::REMOVEDIR);
+        }
+        for name in names {
+            if remove_file(top.as_fd(), &name)? {
+                continue;
+            }
+            let inner = open_up(top.as_fd(), &name)?;
+            for below in self::names(&inner)? {
+                if !remove_file(inner.as_fd(), &below)? {
+                    // A directory that moves is written to.
+                    open_up(inner.as_fd(), &below)?;
+                    move_up(&inner, &below, &top, &mut moved)?;
+                }
+            }
+            rustix::fs::unlinkat(&top, &name, AtFlags::REMOVEDIR)?;
         }
     }
-    rustix::fs::unlinkat(dir, base, AtFlags::REMOVEDIR)
+}
+
+/// Removes what is no directory; false if it is one.
+fn remove_file(dir: BorrowedFd<'_>, base: &OsStr) -> Result<bool, Errno> {
+    match rustix::fs::unlinkat(dir, base, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(_) if is(dir, base, FileType::Directory)? => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a directory, in a mode in which its owner can list it and remove from it.
+fn open_up(dir: BorrowedFd<'_>, base: &OsStr) -> Result<OwnedFd, Errno> {
+    let held = rustix::fs::openat(dir, base, DIR | OFlags::PATH, Mode::empty())?;
+    if fstat_mode(&held)? & Mode::RWXU.bits() != Mode::RWXU.bits() {
+        // By what is open, not by the name, which may be a link by now.
+        rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU)?;
+    }
+    rustix::fs::openat(&held, ".", DIR.difference(OFlags::PATH), Mode::empty())
+}
+
+fn fstat_mode(file: &OwnedFd) -> Result<u32, Errno> {
+    Ok(rustix::fs::fstat(file)?.st_mode)
+}
+
+fn move_up(from: &OwnedFd, name: &OsStr, to: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
+    loop {
+        *moved += 1;
+        match rustix::fs::renameat(from, name, to, format!(".{moved}")) {
+            Err(Errno::EXIST | Errno::NOTDIR | Errno::NOTEMPTY) => {}
+            result => return result,
+        }
+    }
+}
+
+fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
+    let entries = rustix::fs::Dir::read_from(dir)?;
+    let names = entries
+        .map(|entry| entry.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned()));
+    names
+        .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".."))
+        .collect()
 }
 
 fn new_file(dir: BorrowedFd<'_>, base: &OsStr) -> Result<File, Errno> {

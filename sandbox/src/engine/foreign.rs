@@ -14,6 +14,7 @@ use super::fault::{Doing as _, Fault};
 use super::init::{Program, die_with_helper, string, supervise};
 use super::{Run, helper, root};
 use crate::ids::IdMaps;
+use crate::syscall;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -40,6 +41,7 @@ pub(super) fn run(
             .doing(|| "hide the second version of cgroups")?;
     }
     drop((parts, place));
+    syscall::scope_sockets().doing(|| "keep to sockets of the container's own")?;
     let runtime = invocation(program, &run.bundle)?;
     supervise(socket, || runtime.exec())
 }

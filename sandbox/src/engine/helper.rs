@@ -202,7 +202,7 @@ fn perform(socket: &OwnedFd, task: Task, maps: Option<&IdMaps>) -> Result<Option
         Task::Probe => probe::probe(maps)?,
         Task::Remove(dir) => {
             become_root(maps)?;
-            fs_err::remove_dir_all(dir).doing(|| "clear up")?;
+            layout::layer::remove(&dir).map_err(|it| Fault::new("clear up", it.to_string()))?;
         }
         Task::Run(run) => return init::run(socket, &run, maps),
         Task::Unpack {

@@ -6,12 +6,15 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use oci_spec::runtime as oci;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{
-    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
+    DumpableBehavior, PidfdFlags, Signal, pidfd_open, set_dumpable_behavior,
+    set_parent_process_death_signal,
 };
 
 use super::channel::{Ended, Report, tell};
@@ -41,14 +44,14 @@ pub(super) fn run(
         syscall::exit(i32::from(tell(socket, &report).is_err()));
     };
     drop(alive);
-    let status = nix::sys::wait::waitpid(init, None);
+    let status = wait_or_kill(socket, init);
     // All that it mounted went with it; what it wrote goes now, by whoever has the ids for that.
-    let cleared = fs_err::remove_dir_all(&run.bundle);
+    let cleared = layout::layer::remove(&run.bundle);
     if run.program.is_some() {
         foreign::clear_cgroups(&run.bundle);
     }
     match status.doing(|| "wait for the container")? {
-        nix::sys::wait::WaitStatus::Exited(..) => {}
+        WaitStatus::Exited(..) => {}
         other => {
             return Err(Fault::new(
                 "run the container",
@@ -56,13 +59,40 @@ pub(super) fn run(
             ));
         }
     }
-    cleared
-        .or_else(|it| match it.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(it),
-        })
-        .doing(|| "clear up")?;
+    cleared.map_err(|it| Fault::new("clear up", it.to_string()))?;
     Ok(None)
+}
+
+/// Waits for the first process, and kills it when whoever started all this is gone: it would see that itself, but what
+/// runs in the container can keep it busy.
+fn wait_or_kill(socket: &OwnedFd, init: Pid) -> nix::Result<WaitStatus> {
+    let pid = rustix::process::Pid::from_raw(init.as_raw()).ok_or(nix::Error::ESRCH)?;
+    // Before Linux 5.3 there is none, and it is left to the first process.
+    if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
+        loop {
+            // Of the socket, only that it was hung up; what is said there is for the first process.
+            let mut polled = [
+                PollFd::new(&process, PollFlags::IN),
+                PollFd::new(socket, PollFlags::empty()),
+            ];
+            match poll(&mut polled, None) {
+                Err(Errno::INTR) => continue,
+                Err(_) => break,
+                Ok(_) => {}
+            }
+            if polled[1]
+                .revents()
+                .intersects(PollFlags::HUP | PollFlags::ERR)
+            {
+                syscall::kill(init, nix::libc::SIGKILL);
+                break;
+            }
+            if !polled[0].revents().is_empty() {
+                break;
+            }
+        }
+    }
+    waitpid(init, None)
 }
 
 /// The first process of the container.
@@ -114,7 +144,8 @@ fn own(
     unshare(namespaces(linux)).doing(|| "make namespaces")?;
     root::keep_mounts_private()?;
     let parts = root::Parts::open(&run.bundle, run.layers.as_deref())?;
-    let sources = Sources::open(mounts)?;
+    // As root the machine's own are more than a stranger's program may see.
+    let sources = Sources::open(mounts, maps.is_some() || run.layers.is_none())?;
     helper::become_root(maps)?;
     die_with_helper(alive)?;
     let mut place = parts.mount(maps.is_some())?;
@@ -133,6 +164,7 @@ fn own(
     // Refused by filters of containers around this one, whose program then cannot use the old one either.
     syscall::new_session_keyring().ok();
     privileges::drop_to(process, maps.is_some_and(maps::are_own))?;
+    syscall::scope_sockets().doing(|| "keep to sockets of the container's own")?;
     for filter in &filters {
         seccompiler::apply_filter(filter)
             .map_err(|it| Fault::new("filter system calls", it.to_string()))?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 use oci_spec::runtime as oci;
-use rustix::fs::{FileType, Mode, OFlags, fstat, open, symlinkat};
+use rustix::fs::{
+    FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, fstat, fstatfs, open, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, move_mount, open_tree};
 
@@ -25,6 +27,8 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("zero", 1, 5),
 ];
 
+const SYSFS_MAGIC: FsWord = 0x6265_6572;
+
 const DEVICE_LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
     ("pts/ptmx", "ptmx"),
@@ -39,11 +43,12 @@ pub(super) struct Sources {
     binds: Vec<Option<OwnedFd>>,
     devices: Vec<(&'static str, OwnedFd)>,
     /// The machine's own, for where nobody gets a new one.
-    whole: [(&'static str, OwnedFd); 2],
+    whole: Vec<(&'static str, OwnedFd)>,
 }
 
 impl Sources {
-    pub(super) fn open(mounts: &[oci::Mount]) -> Result<Self, Fault> {
+    /// Opens them. `whole` lets the machine's own `/proc` or `/sys` stand in where no new one can be had.
+    pub(super) fn open(mounts: &[oci::Mount], whole: bool) -> Result<Self, Fault> {
         let bind = |mount: &oci::Mount| {
             let source = (mount.typ().as_deref() == Some("bind")).then(|| mount.source().clone());
             source.flatten().map(|it| see(&it)).transpose()
@@ -51,10 +56,14 @@ impl Sources {
         Ok(Self {
             binds: mounts.iter().map(bind).collect::<Result<_, _>>()?,
             devices: DEVICES.into_iter().map(device).collect::<Result<_, _>>()?,
-            whole: [
-                ("proc", see(Path::new("/proc"))?),
-                ("sysfs", see(Path::new("/sys"))?),
-            ],
+            whole: if whole {
+                vec![
+                    ("proc", see(Path::new("/proc"))?),
+                    ("sysfs", see(Path::new("/sys"))?),
+                ]
+            } else {
+                Vec::new()
+            },
         })
     }
 
@@ -112,7 +121,9 @@ impl Sources {
         for (name, device) in &self.devices {
             let target = Path::new("/dev").join(name);
             let under = place.make(&target, Kind::File)?;
-            let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+            // Read-only is the node, with its mode and owner on the machine; the device is written to all the same.
+            let attributes =
+                libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY;
             attach(device, &under, attributes, false)
                 .doing(|| format!("mount {}", target.display()))?;
         }
@@ -124,6 +135,14 @@ impl Sources {
 
     /// Hides what a container may not see, and closes what it may not write to, where it is there at all.
     pub(super) fn restrict(&self, linux: &oci::Linux, place: &Place) -> Result<(), Fault> {
+        for (target, magic) in [("/proc", PROC_SUPER_MAGIC), ("/sys", SYSFS_MAGIC)] {
+            let doing = || format!("restrict {target}");
+            let found = place.find(Path::new(target))?;
+            let is = found.is_some_and(|it| fstatfs(it).is_ok_and(|it| it.f_type == magic));
+            if !is {
+                return Err(Fault::new(doing(), "it is not mounted there"));
+            }
+        }
         let null = self.devices.iter().find(|it| it.0 == "null");
         for target in linux.masked_paths().iter().flatten().map(Path::new) {
             let Some(found) = place.find(target)? else {

@@ -31,6 +31,13 @@ pub(super) enum Kind {
     File,
 }
 
+/// What becomes of symbolic links on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    Inside,
+    Refused,
+}
+
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
@@ -51,7 +58,7 @@ impl Place {
 
     /// Says that what is mounted at `path` belongs to the container alone.
     pub(super) fn adopt(&mut self, path: &Path) -> Result<OwnedFd, Fault> {
-        let found = self.walk(path, None)?;
+        let found = self.walk(path, None, Links::Refused)?;
         let device = fstat(&found)
             .doing(|| format!("look at {}", path.display()))?
             .st_dev;
@@ -59,9 +66,9 @@ impl Place {
         Ok(found)
     }
 
-    /// Finds what is there, if anything is.
+    /// Finds what is there, if anything is, without a link on the way.
     pub(super) fn find(&self, path: &Path) -> Result<Option<OwnedFd>, Fault> {
-        match self.walk(path, None) {
+        match self.walk(path, None, Links::Refused) {
             Ok(found) => Ok(Some(found)),
             Err(fault) if fault.errno == Some(Errno::NOENT.raw_os_error()) => Ok(None),
             Err(fault) => Err(fault),
@@ -84,7 +91,12 @@ impl Place {
 
     /// Finds a folder or file, and makes what is missing of it.
     pub(super) fn reach(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Fault> {
-        let found = self.walk(path, Some(kind))?;
+        // What every container has lies where it is said, or it could be hidden from what is to be done with it.
+        let usual = ["/proc", "/dev", "/sys"]
+            .iter()
+            .any(|it| path.starts_with(it));
+        let links = if usual { Links::Refused } else { Links::Inside };
+        let found = self.walk(path, Some(kind), links)?;
         let doing = || format!("find {} inside", path.display());
         let mode = fstat(&found).doing(doing)?.st_mode;
         match (FileType::from_raw_mode(mode), kind) {
@@ -94,7 +106,7 @@ impl Place {
         }
     }
 
-    fn walk(&self, path: &Path, missing: Option<Kind>) -> Result<OwnedFd, Fault> {
+    fn walk(&self, path: &Path, missing: Option<Kind>, follow: Links) -> Result<OwnedFd, Fault> {
         let doing = || format!("find {} inside", path.display());
         let mut way: Vec<OwnedFd> = Vec::new();
         let mut ahead = steps(path);
@@ -123,6 +135,9 @@ impl Place {
             };
             let stat: Stat = fstat(&next).doing(doing)?;
             match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Symlink if follow == Links::Refused => {
+                    return Err(Fault::new(doing(), "there is a symbolic link on the way"));
+                }
                 FileType::Symlink => {
                     links += 1;
                     if links > MOST_LINKS {
@@ -230,11 +245,14 @@ mod tests {
             ("/sub/etc/hosts", "etc/hosts"),
             ("/sub/etc/../etc", "etc"),
         ] {
-            let found = place.find(Path::new(path)).unwrap().unwrap();
+            let found = place.walk(Path::new(path), None, Links::Inside).unwrap();
             assert_eq!(inode(&found), at(wanted), "{path}");
         }
         for path in ["/absolute/secret", "/relative/secret", "/sub/far/secret"] {
-            assert!(place.find(Path::new(path)).unwrap().is_none(), "{path}");
+            let fault = place
+                .walk(Path::new(path), None, Links::Inside)
+                .unwrap_err();
+            assert_eq!(fault.errno, Some(Errno::NOENT.raw_os_error()), "{path}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Becoming the user of a container, for good.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
 use oci_spec::runtime as oci;
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FsWord, fstatfs};
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
@@ -46,13 +46,18 @@ fn give_streams(uid: Uid, gid: Gid) {
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     for stream in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
         // Files and terminals are somebody's own: those stay.
-        let pipe =
-            fstat(stream).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Fifo);
+        let pipe = is_pipe(stream);
         if pipe {
             // Without it the program can still write to what it was given.
             nix::unistd::fchown(stream, Some(uid), Some(gid)).ok();
         }
     }
+}
+
+/// True for a pipe without a name: one with a name is a file of somebody's.
+fn is_pipe(stream: BorrowedFd<'_>) -> bool {
+    const PIPEFS_MAGIC: FsWord = 0x5049_5045;
+    fstatfs(stream).is_ok_and(|it| it.f_type == PIPEFS_MAGIC)
 }
 
 /// Believes no call's word for it.
@@ -104,4 +109,21 @@ fn bound(granted: CapabilitySet) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_with_a_name_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("named");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let flags = rustix::fs::OFlags::RDWR;
+        let named = rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).unwrap();
+        let (pipe, _other) = rustix::pipe::pipe().unwrap();
+        assert!(!is_pipe(named.as_fd()));
+        assert!(is_pipe(pipe.as_fd()));
+    }
 }

@@ -16,6 +16,8 @@ use super::channel::{Ended, Request, hear};
 use super::fault::{Doing as _, Fault};
 use crate::syscall;
 
+const SIGNALS_AT_ONCE: usize = 16;
+
 pub(super) struct Supervisor<'a> {
     socket: BorrowedFd<'a>,
     signals: SignalFd,
@@ -53,9 +55,14 @@ impl<'a> Supervisor<'a> {
     }
 
     fn take_signals(&self, program: Pid) -> Result<Option<Ended>, Fault> {
-        while let Some(signal) = self.signals.read_signal().doing(|| "read a signal")? {
+        // A few at a time: what runs in the container can send more than this process can read.
+        for _ in 0..SIGNALS_AT_ONCE {
+            let Some(signal) = self.signals.read_signal().doing(|| "read a signal")? else {
+                break;
+            };
             let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
-            if number != nix::libc::SIGCHLD {
+            // Only what comes from outside, where nobody has a number in here, is meant for the program.
+            if number != nix::libc::SIGCHLD && signal.ssi_pid == 0 {
                 syscall::kill(program, number);
             }
         }

@@ -1,8 +1,10 @@
 //! What a container must not reach: a test for each class of hole that runtimes have had.
 
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 
+use nix::libc;
 use sandbox::{Capability, Container, Exit, Runtime, User};
 
 use crate::kit::{Test, World, bind, left, mode, read_only};
@@ -29,6 +31,11 @@ pub(crate) static ALL: &[Test] = &[
     (
         "a_layer_cannot_move_the_usual_mounts",
         a_layer_cannot_move_the_usual_mounts,
+    ),
+    ("devices_cannot_be_changed", devices_cannot_be_changed),
+    (
+        "sockets_without_a_file_are_not_reached",
+        sockets_without_a_file_are_not_reached,
     ),
     ("no_descriptor_leaks", no_descriptor_leaks),
     ("no_working_directory_in_proc", no_working_directory_in_proc),
@@ -182,23 +189,97 @@ fn nothing_is_made_on_the_machine(world: &mut World) {
     }
 }
 
+/// `/proc` mounted elsewhere is a `/proc` with nothing masked; and one that a later mount hides is not there to mask.
 fn a_layer_cannot_move_the_usual_mounts(world: &mut World) {
     if !world.is_own() {
-        return; // which refuse such images
+        return; // theirs to answer for
     }
-    let layer = world.layer();
-    for name in ["proc", "dev", "sys"] {
-        let below = world.layers[0].join(name);
-        fs_err::create_dir_all(&below).unwrap();
-        symlink("/etc", layer.join(name)).unwrap();
+    let images: [&[(&str, &str)]; 5] = [
+        &[("proc", "/etc")],
+        &[("dev", "/etc")],
+        &[("sys", "/etc")],
+        &[("dev/pts", "/etc")],
+        &[
+            ("proc", "dev/link/proc"),
+            ("dev/link", "/real"),
+            ("real/proc/x", "x"),
+        ],
+    ];
+    for links in images {
+        let layer = world.layer();
+        for (link, target) in links {
+            let link = layer.join(link);
+            fs_err::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(target, link).unwrap();
+        }
+        // A link in the tmpfs that is mounted on /dev is none any more.
+        let hidden = links[0].0 == "dev/pts";
+        match world.try_run(
+            &world.container("cat /real/proc/keys; echo x > /real/proc/sysrq-trigger; exit 3"),
+        ) {
+            Err(error) => assert!(
+                !hidden && error.to_string().contains("symbolic link"),
+                "{links:?}: {error}"
+            ),
+            Ok(outcome) => assert!(hidden, "{links:?}: {outcome:?}"),
+        }
+        fs_err::remove_dir_all(world.layers.pop().unwrap()).unwrap();
     }
-    match world.try_run(&world.container("cat /proc/keys; echo x > /proc/sys/kernel/hostname")) {
-        Err(_) => {}
-        Ok(outcome) => assert!(
-            outcome.out.is_empty() && outcome.exit != Exit::Code(0),
-            "{outcome:?}"
-        ),
+}
+
+/// Device nodes are the machine's own: their modes and owners must be as well.
+fn devices_cannot_be_changed(world: &mut World) {
+    if !world.is_own() {
+        return; // which make their own where they can
     }
+    let before = fs_err::metadata("/dev/null").unwrap();
+    // To what they are, in case it works.
+    let script = "for it in full null random tty urandom zero; do chmod 666 /dev/$it; chown 0:0 /dev/$it; done; exit 0";
+    let mut container = world.container(script);
+    if !world.is("one id") {
+        container.user = User { uid: 0, gid: 0 };
+        container.capabilities = vec![Capability::Chown, Capability::Fowner];
+    }
+    let outcome = world.run(&container);
+    assert_eq!(
+        outcome.err.matches("Read-only file system").count(),
+        12,
+        "{outcome:?}"
+    );
+    assert_eq!(
+        fs_err::metadata("/dev/null").unwrap().ctime(),
+        before.ctime()
+    );
+}
+
+/// CVE-2020-15257: sockets without a file belong to the network, which is the machine's.
+fn sockets_without_a_file_are_not_reached(world: &mut World) {
+    if !crate::kit::requires(&["perl"]) || !has_scopes() {
+        return;
+    }
+    let name = format!("slipway-{}", crate::kit::unique());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    // Family 1 is AF_UNIX. The second is of the container's own, and works.
+    let script = format!(
+        "sub reach {{ socket(my $s, 1, 1, 0); connect($s, pack('S', 1) . qq(\\0) . $_[0]) ? 0 : $! + 0 }} \
+        socket(my $l, 1, 1, 0); bind($l, pack('S', 1) . qq(\\0own-{name})) or die; listen($l, 1) or die; \
+        print reach('{name}'), ' ', reach('own-{name}'), qq(\\n)"
+    );
+    let container = Container {
+        args: ["/usr/bin/perl", "-e", &script].map(Into::into).to_vec(),
+        mounts: vec![read_only(Path::new("/usr"), "/usr")],
+        ..world.container("")
+    };
+    assert_eq!(world.run(&container).ok(), format!("{} 0\n", libc::EPERM));
+}
+
+/// True where the kernel can keep programs from such sockets (Linux 6.12).
+fn has_scopes() -> bool {
+    let release = nix::sys::utsname::uname().unwrap();
+    let release = release.release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map(|it| it.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(12))
 }
 
 /// CVE-2024-21626, first half.
@@ -382,10 +463,12 @@ fn devices_of_others_do_not_open(world: &mut World) {
 }
 
 fn the_kernels_settings_are_read_only(world: &mut World) {
-    let paths = "/proc/sys/kernel/hostname /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/irq/default_smp_affinity \
+    let paths = "/proc/sys/kernel/hostname /proc/sys/kernel/core_pattern /proc/irq/default_smp_affinity \
         /sys/kernel/uevent_helper /sys/kernel/mm/transparent_hugepage/enabled";
+    // What is there, in case it works.
     let script = format!(
-        "for it in {paths}; do test -e $it && echo x > $it && echo written $it; done; exit 0"
+        "for it in {paths}; do v=$(cat $it 2>/dev/null); echo \"$v\" > $it && echo written $it; done; \
+        echo '?' > /proc/sysrq-trigger && echo written sysrq-trigger; exit 0"
     );
     let mut container = world.container(&script);
     if !world.is("one id") {

@@ -39,6 +39,15 @@ pub(crate) static ALL: &[Test] = &[
         a_container_inside_a_container,
     ),
     (
+        "a_container_cannot_keep_itself_alive",
+        a_container_cannot_keep_itself_alive,
+    ),
+    (
+        "signals_from_inside_do_not_come_back",
+        signals_from_inside_do_not_come_back,
+    ),
+    ("deep_folders_are_removed", deep_folders_are_removed),
+    (
         "the_callers_terminal_is_not_the_programs",
         the_callers_terminal_is_not_the_programs,
     ),
@@ -136,7 +145,7 @@ const CALLER: &str = "--be-a-caller";
 /// Runs a container with a program that sleeps, if that is what this process was started for.
 pub(crate) fn caller() -> Option<ExitCode> {
     let args: Vec<_> = std::env::args().collect();
-    let [_, caller, way, runtime, dir, long] = args.as_slice() else {
+    let (caller, [way, runtime, dir, long, rest @ ..]) = args.get(1).zip(args.get(2..))? else {
         return None;
     };
     if caller != CALLER {
@@ -147,7 +156,11 @@ pub(crate) fn caller() -> Option<ExitCode> {
     if long == TERMINAL {
         return Some(type_into_terminal(&world));
     }
-    let script = format!("touch /left; mkdir -m 0 /shut; echo ready; sleep {long}");
+    // More of it than anybody needs.
+    let flood =
+        "for it in 1 2 3 4 5 6; do (while :; do kill -40 1; kill -41 1; done) & done; sleep 0.3;";
+    let flood = if rest.is_empty() { "" } else { flood };
+    let script = format!("touch /left; mkdir -m 0 /shut; {flood} echo ready; sleep {long}");
     let running = started(&world, &script);
     let mut out = std::io::stdout();
     writeln!(out, "{}", std::process::id()).unwrap();
@@ -231,12 +244,17 @@ impl Drop for Killable {
 }
 
 fn killable(world: &World) -> Killable {
+    killable_with(world, &[])
+}
+
+fn killable_with(world: &World, more: &[&str]) -> Killable {
     let long = long();
     let mut caller = Command::new("/proc/self/exe")
         .args([CALLER, world.way.name()])
         .arg(runtime(world))
         .arg(world.scratch())
         .arg(&long)
+        .args(more)
         .env("TMPDIR", world.dir.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -294,6 +312,43 @@ fn killing_the_caller_ends_everything(world: &mut World) {
     eventually("the scratch folder is cleared", || {
         left(&world.scratch()).is_empty()
     });
+}
+
+fn a_container_cannot_keep_itself_alive(world: &mut World) {
+    if !world.is_own() {
+        return; // whose first process is the program
+    }
+    let mut killed = killable_with(world, &["flood"]);
+    killed.caller.kill().unwrap();
+    killed.caller.wait().unwrap();
+    eventually("the container ends", || processes(&killed.long).is_empty());
+    eventually("the scratch folder is cleared", || {
+        left(&world.scratch()).is_empty()
+    });
+}
+
+/// Signals from inside are for the first process, which wants none.
+fn signals_from_inside_do_not_come_back(world: &mut World) {
+    if !world.is_own() {
+        return;
+    }
+    let script = "trap 'exit 7' TERM; kill -TERM 1; sleep 0.2; kill -0 1 && exit 3";
+    assert_eq!(world.shell(script, Vec::new()).exit, Exit::Code(3));
+}
+
+/// Deeper than anybody has descriptors for, and folders that nobody may write to.
+fn deep_folders_are_removed(world: &mut World) {
+    if !world.is_own() || !crate::kit::requires(&["perl"]) {
+        return;
+    }
+    let script = "chdir '/tmp'; for (1 .. 3000) { mkdir 'd' and chdir 'd' or die } mkdir 'e', 0500; chmod 0500, '.'; print 'made'";
+    let container = sandbox::Container {
+        args: ["/usr/bin/perl", "-e", script].map(Into::into).to_vec(),
+        mounts: vec![crate::kit::read_only(Path::new("/usr"), "/usr")],
+        ..world.container("")
+    };
+    // Which also sees that nothing is left.
+    assert_eq!(world.run(&container).ok(), "made");
 }
 
 fn what_a_killed_run_left_is_cleared(world: &mut World) {
