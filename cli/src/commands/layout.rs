@@ -3,6 +3,7 @@
 mod copy;
 mod gc;
 mod ls;
+mod prune;
 mod verify;
 
 use std::io::Write;
@@ -25,6 +26,7 @@ enum Command {
     Copy(copy::Args),
     Gc(gc::Args),
     Ls(ls::Args),
+    Prune(prune::Args),
     Verify(verify::Args),
 }
 
@@ -34,6 +36,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         Command::Copy(args) => copy::run(args, out),
         Command::Gc(args) => gc::run(args, out),
         Command::Ls(args) => ls::run(args, out),
+        Command::Prune(args) => prune::run(args, out),
         Command::Verify(args) => verify::run(args, out),
     }
 }

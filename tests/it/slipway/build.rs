@@ -340,3 +340,25 @@ fn root_how_much_is_said() {
     assert!(timed.contains(" [builder] ---> Hello buildpack"), "{timed}");
     assert!(!timed.contains('\x1b'), "{timed}");
 }
+
+#[test]
+fn root_unpacked_layers_go_with_their_builder() {
+    let Some(desk) = desk() else { return };
+    let unpacked = desk.path("repo/.slipway/layers/root/sha256");
+    let count = || fs::read_dir(&unpacked).unwrap().count();
+    desk.build("app", &[]).ok();
+    let all = count();
+    assert!(all > 1, "{all}");
+    let said = desk.run(&["layout", "prune"]).ok();
+    assert_eq!(
+        (said.as_str(), count()),
+        ("unpacked layers removed: 0\n", all)
+    );
+
+    // The base is the run image's too, and stays.
+    fs::remove_dir_all(desk.path("repo/index.docker.io/library/sample-builder")).unwrap();
+    let said = desk.run(&["layout", "prune"]).ok();
+    let removed = format!("unpacked layers removed: {}\n", all - 1);
+    assert!(said.ends_with(&removed), "{said}");
+    assert_eq!(count(), 1);
+}
