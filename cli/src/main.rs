@@ -3,6 +3,11 @@
 //! Follows people's habits rather than the lifecycle's: results go to stdout, errors to stderr,
 //! and the exit status is 0, 1 (it failed, or something is wrong) or 2 (it was asked wrongly).
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments of flags are help texts, in which brackets are what can be left out"
+)]
+
 mod accounts;
 mod build;
 mod commands;
