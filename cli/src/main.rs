@@ -5,7 +5,8 @@
 
 #![allow(
     rustdoc::broken_intra_doc_links,
-    reason = "doc comments of flags are help texts, in which brackets are what can be left out"
+    rustdoc::invalid_html_tags,
+    reason = "doc comments of flags are help texts, in which brackets mean what they mean to a shell"
 )]
 
 mod accounts;
