@@ -260,18 +260,22 @@ fn killable_with(world: &World, more: &[&str]) -> Killable {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(caller.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), caller.id().to_string());
-    assert!(processes(&long).len() > 1);
-    let children = format!("/proc/{0}/task/{0}/children", caller.id());
-    let children = fs_err::read_to_string(children).unwrap();
-    let helper = children.split_whitespace().next().unwrap();
-    let run = left(&world.scratch()).remove(0).into_string().unwrap();
-    Killable {
-        run,
+    // From here on it is killed, whatever happens.
+    let mut killable = Killable {
         caller,
-        helper: Pid::from_raw(helper.parse().unwrap()),
+        helper: Pid::this(),
         long,
-    }
+        run: String::new(),
+    };
+    let id = killable.caller.id();
+    assert_eq!(lines.next().unwrap().unwrap(), id.to_string());
+    // While a process becomes another program it has no arguments to be found by.
+    eventually("the program runs", || processes(&killable.long).len() > 1);
+    let children = fs_err::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let helper = children.split_whitespace().next().unwrap();
+    killable.helper = Pid::from_raw(helper.parse().unwrap());
+    killable.run = left(&world.scratch()).remove(0).into_string().unwrap();
+    killable
 }
 
 /// Where the caller's own `/proc` is partly hidden, as in other people's containers, the kernel lets nobody mount one.
