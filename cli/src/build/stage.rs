@@ -33,6 +33,9 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes one in `builds`, after removing those of killed builds.
     pub(crate) fn new(builds: &Path) -> anyhow::Result<Self> {
+        // Held until the new folder has its lock, or another build would take it for one that was left.
+        let guard = fs::File::open(builds)?;
+        guard.lock()?;
         sweep(builds);
         let dir = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -40,6 +43,7 @@ impl Stage {
             .with_context(|| format!("failed to make a folder in {}", builds.display()))?;
         let lock = fs::File::open(dir.path())?;
         lock.lock()?;
+        drop(guard);
         let dir = dir.keep();
         let stage = Self {
             layers: dir.join("layers"),
@@ -192,5 +196,22 @@ mod tests {
         let names = fs::read_dir(builds.path()).unwrap();
         let names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
         assert_eq!(names, ["other"]);
+    }
+
+    #[test]
+    fn builds_that_begin_at_once_leave_each_other_s_folders_alone() {
+        let builds = tempfile::tempdir().unwrap();
+        let begin = || {
+            for _ in 0..50 {
+                let stage = Stage::new(builds.path()).unwrap();
+                assert!(stage.layers().is_dir());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(begin);
+            }
+        });
+        assert_eq!(fs::read_dir(builds.path()).unwrap().count(), 0);
     }
 }
