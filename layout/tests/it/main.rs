@@ -13,6 +13,7 @@ mod hostile;
 mod kit;
 mod manifest;
 mod read;
+mod threads;
 mod verify;
 
 /// A file that nobody lists would never be run.
