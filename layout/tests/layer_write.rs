@@ -1,20 +1,16 @@
-//! Layers as blobs: what other readers see, the same bytes on any number of threads, errors from every end.
+//! Layers as blobs: the same bytes on any number of threads, errors from every end.
 #![expect(
     clippy::unwrap_used,
     reason = "what fails in a test's helper fails the test"
 )]
 
-use std::ffi::OsString;
-use std::io::{self, Cursor, Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use layout::digest::sha256;
-use layout::layer::{self, Entry, EntryKind, Error, Layer, WriteOptions, Written};
-use proptest::prelude::*;
+use layout::layer::{self, Error, Layer, WriteOptions, Written};
 use tempfile::TempDir;
 
 /// A few members of bytes that compress a little, in files whose ends are on no border.
@@ -168,112 +164,4 @@ fn the_order_on_disk_does_not_matter() {
         tar_of(&Layer { entries })
     };
     assert!(make(&mut names.iter()) == make(&mut names.iter().rev()));
-}
-
-/// What a reader says of an entry: name, kind as a byte of USTAR, mode, ids, link, size.
-type Seen = (Vec<u8>, u8, u32, (u64, u64), Vec<u8>, u64);
-
-fn seen_by_tar_crate(tar: &[u8]) -> Vec<Seen> {
-    let mut archive = tar::Archive::new(Cursor::new(tar));
-    let entries = archive.entries().unwrap().map(Result::unwrap);
-    entries
-        .map(|entry| {
-            let header = entry.header();
-            (
-                entry.path_bytes().into_owned(),
-                header.entry_type().as_byte(),
-                header.mode().unwrap(),
-                (header.uid().unwrap(), header.gid().unwrap()),
-                entry.link_name_bytes().unwrap_or_default().into_owned(),
-                entry.size(),
-            )
-        })
-        .collect()
-}
-
-fn expected(entry: &Entry) -> Seen {
-    let (kind, link, size) = match &entry.kind {
-        EntryKind::File { size, .. } => (b'0', Vec::new(), *size),
-        EntryKind::Symlink { target } => (b'2', target.as_os_str().as_bytes().to_vec(), 0),
-        EntryKind::CharDevice { .. } => (b'3', Vec::new(), 0),
-        EntryKind::BlockDevice { .. } => (b'4', Vec::new(), 0),
-        EntryKind::Directory => (b'5', Vec::new(), 0),
-        EntryKind::Fifo => (b'6', Vec::new(), 0),
-    };
-    let name = entry.name.as_os_str().as_bytes().to_vec();
-    let ids = (entry.uid.into(), entry.gid.into());
-    (name, kind, entry.mode, ids, link, size)
-}
-
-fn names_seen_by_gnu_tar(tar: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("tar")
-        .args(["-tPf", "-", "--quoting-style=literal", "--show-transformed"])
-        .args(["--transform", "s,/*$,,"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(tar).unwrap());
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success());
-        output.stdout
-    })
-}
-
-prop_compose! {
-    fn path(max: usize)(bytes in prop::collection::vec(component(), 1..max)) -> PathBuf {
-        let joined = bytes.iter().flat_map(|name| [b"/", &name[..]].concat()).collect();
-        PathBuf::from(OsString::from_vec(joined))
-    }
-}
-
-fn component() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        "[a-z]{1,8}".prop_map(String::into_bytes),
-        "[a-z ._=-]{1,110}".prop_map(String::into_bytes),
-        "[a-zé日]{1,60}".prop_map(String::into_bytes),
-        prop::collection::vec(prop_oneof![1_u8..10, 11_u8..47, 48_u8..=255], 1..60),
-    ]
-    .prop_filter("no plain name", |name| name != b"." && name != b"..")
-}
-
-fn entry() -> impl Strategy<Value = Entry> {
-    let kind = prop_oneof![
-        Just(EntryKind::Directory),
-        Just(EntryKind::Fifo),
-        Just(EntryKind::CharDevice { major: 1, minor: 3 }),
-        Just(EntryKind::File {
-            source: PathBuf::from("/dev/null"),
-            size: 0
-        }),
-        path(4).prop_map(|target| EntryKind::Symlink { target }),
-    ];
-    let id = || prop_oneof![0..2000_u32, 0..2_097_152_u32];
-    (path(6), 0..0o10_000_u32, id(), id(), kind).prop_map(|(name, mode, uid, gid, kind)| Entry {
-        name,
-        mode,
-        uid,
-        gid,
-        kind,
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn other_readers_see_what_was_written(entries in prop::collection::vec(entry(), 0..20)) {
-        let layer = Layer { entries };
-        let tar = tar_of(&layer);
-        let written: Vec<_> = layer.entries.iter().map(expected).collect();
-        prop_assert_eq!(seen_by_tar_crate(&tar), written);
-        let names: Vec<_> = layer
-            .entries
-            .iter()
-            .flat_map(|entry| [entry.name.as_os_str().as_bytes(), b"\n"].concat())
-            .collect();
-        prop_assert_eq!(names_seen_by_gnu_tar(&tar), names);
-    }
 }
