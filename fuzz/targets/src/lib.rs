@@ -1,4 +1,5 @@
-//! What is fuzzed: everything that reads bytes which other people wrote, each as a function that must not panic.
+//! What is fuzzed: everything that reads bytes which other people wrote, and the layers that are written for them, each
+//! as a function that must not panic.
 //!
 //! [`ALL`] is the one list. `fuzz/Cargo.toml` has a program for each, which libFuzzer drives, and `fuzz/corpus/<target>`
 //! its inputs; a test here replays all of them, without a fuzzer.
@@ -9,6 +10,7 @@ mod archives;
 mod documents;
 mod files;
 mod inputs;
+mod layers;
 mod modules;
 mod place;
 
@@ -33,7 +35,9 @@ pub const ALL: &[(&str, Target)] = &[
     ("inputs", inputs::inputs),
     ("labels", files::labels),
     ("launch_toml", modules::launch_toml),
+    ("layer_blob", layers::blob),
     ("layer_extract", archives::extract),
+    ("layer_tar", layers::tar),
     ("layer_toml", modules::layer_toml),
     ("layer_unpack", archives::unpack),
     ("layout_archive", archives::layout),
