@@ -24,7 +24,7 @@ struct Elsewhere {
 pub(crate) fn completed(image: Image, repo: &Path) -> Result<Image, image::Error> {
     let blobs = image.blobs();
     let mut missing: Vec<_> = image.manifest().layers.clone();
-    missing.retain(|layer| !matches!(blobs.open(&layer.digest, layer.size), Ok(Some(_))));
+    missing.retain(|layer| !matches!(blobs.open(layer), Ok(Some(_))));
     if missing.is_empty() {
         return Ok(image);
     }
@@ -70,10 +70,10 @@ fn look(
 }
 
 impl Blobs for Elsewhere {
-    fn open(&self, digest: &Digest, size: u64) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        match self.found.get(digest.as_ref()) {
-            Some(blobs) => blobs.open(digest, size),
-            None => self.own.open(digest, size),
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        match self.found.get(blob.digest.as_ref()) {
+            Some(blobs) => blobs.open(blob),
+            None => self.own.open(blob),
         }
     }
 

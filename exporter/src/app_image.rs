@@ -9,15 +9,15 @@
 
 use anyhow::{Context as _, bail};
 use layout::layer::{Layer, WriteOptions};
-use layout::{DiffId, History, Image, ImageEditor, Update};
+use layout::{DiffId, Draft, History, Image, ImageEditor};
 
 use crate::cached_layers::{Filling, Tap};
 
-/// An image on its way into a layout. Dropped, it leaves the layout as it was.
+/// An image on its way into a store. Dropped, it leaves the store as it was.
 #[derive(Debug)]
 pub(crate) struct AppImage<'a> {
     pub(crate) editor: ImageEditor,
-    pub(crate) update: Update,
+    pub(crate) draft: Box<dyn Draft>,
     previous: Option<&'a Image>,
     options: WriteOptions,
 }
@@ -50,13 +50,13 @@ pub(crate) struct AlsoCached<'a> {
 impl<'a> AppImage<'a> {
     pub(crate) fn new(
         editor: ImageEditor,
-        update: Update,
+        draft: Box<dyn Draft>,
         previous: Option<&'a Image>,
         options: WriteOptions,
     ) -> Self {
         Self {
             editor,
-            update,
+            draft,
             previous,
             options,
         }
@@ -137,7 +137,7 @@ impl<'a> AppImage<'a> {
         let tee = tap
             .filter(|tap| tap.wants_bytes())
             .map(|tap| -> &mut (dyn std::io::Write + Send) { tap });
-        let written = self.update.write_layer(layer, &self.options, tee)?;
+        let written = self.draft.write_layer(layer, &self.options, tee)?;
         self.editor.append(&written, history(created_by));
         Ok(written.diff_id)
     }

@@ -154,14 +154,14 @@ fn export(
 
     let mut image = AppImage::new(
         ImageEditor::from_base(inputs.run_image),
-        inputs.output.layout.update()?,
+        inputs.output.draft()?,
         inputs.previous_image,
         WriteOptions::default(),
     );
     let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
     configure(inputs, &build, &record, &mut image)?;
     let build_bom = build_bom::read(inputs.api, inputs.layers_dir, inputs.buildpacks)?;
-    let saved = output::save(image.editor, image.update, inputs.output, inputs.additional)?;
+    let saved = output::save(image.editor, image.draft, inputs.output, inputs.additional)?;
     let report = Report { build_bom, ..saved };
     Ok((report, dirs))
 }

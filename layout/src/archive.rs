@@ -19,7 +19,7 @@ use crate::digest::{Digest, Verified};
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
-use crate::manifest::Index;
+use crate::manifest::{Descriptor, Index};
 
 /// Bytes of headers that an archive may have: some hundred thousand entries. Contents are skipped and do not count.
 const MAX_HEADERS: u64 = 64 << 20;
@@ -189,26 +189,23 @@ struct ArchiveBlobs {
 }
 
 impl Blobs for ArchiveBlobs {
-    fn open(
-        &self,
-        digest: &Digest,
-        size: u64,
-    ) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+        let Descriptor { digest, size, .. } = blob;
         let Some(&(offset, found)) = self.places.get(digest.as_ref()) else {
             return Ok(None);
         };
         let what = format!("{digest} in {}", self.path.display());
-        if found != size {
+        if found != *size {
             return Err(blob::Error::Size {
                 path: PathBuf::from(what),
-                expected: size,
+                expected: *size,
                 found,
             });
         }
         match Verified::new(
-            Section::new(&self.file, offset, size),
+            Section::new(&self.file, offset, *size),
             digest,
-            Some(size),
+            Some(*size),
             what,
         ) {
             Some(reader) => Ok(Some(Box::new(reader))),

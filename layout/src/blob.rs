@@ -3,6 +3,7 @@
 //! Reading checks digest and size. Writing goes to a temporary file in the same folder, which is
 //! renamed once it is whole, so that a reader never sees half a blob.
 
+use std::any::Any;
 use std::fs::Permissions;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -22,9 +23,13 @@ pub(crate) const TEMPORARY: &str = ".slipway-";
 pub const MAX_DOCUMENT: u64 = 16 << 20;
 
 /// Where the blobs of an image are: a layout's folder here, a registry or a daemon elsewhere.
-pub trait Blobs: std::fmt::Debug + Send + Sync {
-    /// Returns a reader that fails at its end if the bytes are not those of `digest` and `size`; `None` if the blob is absent.
-    fn open(&self, digest: &Digest, size: u64) -> Result<Option<Box<dyn Read + Send>>, Error>;
+///
+/// Whoever writes to one of those recognises its own blobs by their type (`Any`), and need not carry them.
+pub trait Blobs: Any + std::fmt::Debug + Send + Sync {
+    /// Returns a reader that fails at its end if the bytes are not those of the descriptor; `None` if the blob is absent.
+    ///
+    /// The media type tells where a registry has it: manifests and indexes are not among the blobs there.
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error>;
 
     /// Returns the file that holds the blob, if it is one on this machine.
     fn path(&self, digest: &Digest) -> Option<PathBuf>;
@@ -35,15 +40,14 @@ pub trait Blobs: std::fmt::Debug + Send + Sync {
 
 /// Reads a small blob (a manifest, an index, a config) whole; `None` if it is absent.
 pub fn read(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
-    let Descriptor { digest, size, .. } = descriptor;
-    if *size > MAX_DOCUMENT {
+    if descriptor.size > MAX_DOCUMENT {
         return Err(Error::TooLarge {
-            what: digest.to_string(),
+            what: descriptor.digest.to_string(),
             location: blobs.location(),
-            size: *size,
+            size: descriptor.size,
         });
     }
-    let Some(mut reader) = blobs.open(digest, *size)? else {
+    let Some(mut reader) = blobs.open(descriptor)? else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
@@ -112,15 +116,16 @@ impl LayoutBlobs {
 }
 
 impl Blobs for LayoutBlobs {
-    fn open(&self, digest: &Digest, size: u64) -> Result<Option<Box<dyn Read + Send>>, Error> {
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        let Descriptor { digest, size, .. } = blob;
         let path = self.file(digest);
         // Asked before opening: a FIFO would block.
         match self.size(digest)? {
             None => return Ok(None),
-            Some(found) if found != size => {
+            Some(found) if found != *size => {
                 return Err(Error::Size {
                     path,
-                    expected: size,
+                    expected: *size,
                     found,
                 });
             }
@@ -128,7 +133,7 @@ impl Blobs for LayoutBlobs {
         }
         let file = fs::File::open(&path)?;
         let what = path.display().to_string();
-        match Verified::new(file, digest, Some(size), what) {
+        match Verified::new(file, digest, Some(*size), what) {
             Some(reader) => Ok(Some(Box::new(reader))),
             None => Err(Error::Algorithm(digest.clone())),
         }
@@ -206,6 +211,9 @@ pub enum Error {
     /// A digest of an algorithm that cannot be checked.
     #[error("unsupported digest algorithm: {0}")]
     Algorithm(Digest),
+    /// A registry or a daemon said no.
+    #[error(transparent)]
+    Elsewhere(Box<dyn std::error::Error + Send + Sync>),
     /// The file system said no, or the bytes are not those of the digest.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -277,18 +285,21 @@ mod tests {
     fn an_absent_blob_is_no_error_but_one_that_cannot_be_read_is() {
         let digest = sha256(b"bytes");
         let (_dir, blobs) = layout_with(&digest, b"bytes");
+        let open = |digest: &Digest| {
+            blobs.open(&Descriptor::new(MediaType::ImageConfig, 5, digest.clone()))
+        };
         let other = sha256(b"other");
-        assert!(blobs.open(&other, 5).unwrap().is_none());
+        assert!(open(&other).unwrap().is_none());
         assert_eq!(blobs.path(&other), None);
         fs::create_dir(blobs.file(&other)).unwrap();
-        assert!(matches!(blobs.open(&other, 5), Err(Error::NotAFile(_))));
+        assert!(matches!(open(&other), Err(Error::NotAFile(_))));
         let fifo = sha256(b"fifo");
         let mode = rustix::fs::Mode::from(0o600);
         rustix::fs::mkfifoat(rustix::fs::CWD, blobs.file(&fifo), mode).unwrap();
-        assert!(matches!(blobs.open(&fifo, 5), Err(Error::NotAFile(_))));
+        assert!(matches!(open(&fifo), Err(Error::NotAFile(_))));
         let unknown = "blake3:abc".parse().unwrap();
         fs::create_dir_all(blobs.folder("blake3")).unwrap();
         fs::write(blobs.file(&unknown), b"bytes").unwrap();
-        assert!(matches!(blobs.open(&unknown, 5), Err(Error::Algorithm(_))));
+        assert!(matches!(open(&unknown), Err(Error::Algorithm(_))));
     }
 }

@@ -1,46 +1,29 @@
 //! A new image made from another: rebase, append, reuse, labels, config, commit.
 //!
-//! What is written is OCI's throughout; a base of Docker's types is converted by type, the bytes
-//! of its layers are kept. Layers of the base may be absent (LAY-020), layers that are reused may not.
+//! An image is of one family throughout: OCI's, but where a store keeps the types of a Docker base
+//! ([`Draft::keeps_types`]). Types are converted, the bytes of layers are kept. Layers of the base may be
+//! absent (LAY-020), layers that are reused may not.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::blob::Blobs;
 use crate::config::{History, ImageConfig};
-use crate::digest::{DiffId, Digest};
+use crate::digest::{DiffId, Digest, sha256};
+use crate::draft::{Draft, NewImage, Origin, Wanted};
 use crate::image::Image;
 use crate::json;
 use crate::layer::Written;
-use crate::manifest::{Descriptor, Manifest, MediaType, Platform, REF_NAME, to_oci};
-use crate::store::{self, Others, Update};
+use crate::manifest::{Descriptor, Manifest, MediaType, Platform, REF_NAME};
+use crate::store;
 
 /// An image being made.
 #[derive(Debug)]
 pub struct ImageEditor {
     media_type: Option<MediaType>,
-    layers: Vec<EditedLayer>,
+    layers: Vec<Wanted>,
     config: ImageConfig,
     annotations: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Debug)]
-struct EditedLayer {
-    diff_id: DiffId,
-    descriptor: Descriptor,
-    origin: Origin,
-}
-
-/// Where a layer's blob comes from.
-#[derive(Clone, Debug)]
-enum Origin {
-    /// The base, which may be sparse.
-    Base(Arc<dyn Blobs>),
-    /// A previous image, which must have it.
-    Reused(Arc<dyn Blobs>),
-    /// This change wrote it.
-    Written,
 }
 
 /// What a commit wrote.
@@ -83,7 +66,7 @@ impl ImageEditor {
         }
     }
 
-    /// Starts from `base`: its layers, config and annotations. Docker media types become OCI ones.
+    /// Starts from `base`: its layers, config and annotations.
     ///
     /// History gets one entry a layer, as the reference leaves it ([`ImageConfig::normalize_history`]).
     pub fn from_base(base: &Image) -> Self {
@@ -91,7 +74,7 @@ impl ImageEditor {
         config.normalize_history();
         let manifest = base.manifest();
         Self {
-            media_type: manifest.media_type.as_ref().map(to_oci),
+            media_type: manifest.media_type.clone(),
             layers: layers_of(base, Origin::Base),
             config,
             annotations: manifest.annotations.clone(),
@@ -113,10 +96,8 @@ impl ImageEditor {
     ) -> Result<(), store::Error> {
         let layer = previous.layer(diff_id);
         let layer = layer.ok_or_else(|| unknown_layer(diff_id, previous))?;
-        let mut descriptor = layer.clone();
-        descriptor.media_type = to_oci(&descriptor.media_type);
         let origin = Origin::Reused(Arc::clone(previous.blobs()));
-        self.push(diff_id.clone(), descriptor, origin, history);
+        self.push(diff_id.clone(), layer.clone(), origin, history);
         Ok(())
     }
 
@@ -168,44 +149,71 @@ impl ImageEditor {
         &mut self.config
     }
 
-    /// Writes config and manifest, links or copies the blobs of base and reused layers, and replaces `index.json` last.
+    /// Takes the layers of base and previous image over, writes config and manifest, and names the image last.
     pub fn commit(
         mut self,
-        mut update: Update,
+        draft: impl Into<Box<dyn Draft>>,
         options: &CommitOptions,
     ) -> Result<Committed, store::Error> {
-        let missing = self.take_blobs(&mut update, options.sparse)?;
+        let mut draft = draft.into();
+        if options.sparse {
+            for layer in &mut self.layers {
+                if matches!(layer.origin, Origin::Base(_)) {
+                    layer.origin = Origin::Omitted;
+                }
+            }
+        }
+        let missing = draft.adopt(&self.layers)?;
         self.number_layers();
-        let config = update.write_document(MediaType::ImageConfig, &self.config.to_json()?)?;
-        let config_digest = config.digest.clone();
         if !options.ref_name.is_empty() {
             // LAY-024
             let name = (REF_NAME.to_owned(), options.ref_name.clone());
             self.annotations.extend([name]);
         }
+        let image = self.written_as(draft.keeps_types())?;
+        let committed = Committed {
+            digest: image.descriptor.digest.clone(),
+            manifest_size: image.descriptor.size,
+            config_digest: image.manifest.config.digest.clone(),
+            missing,
+        };
+        draft.finish(&image, &options.ref_name)?;
+        Ok(committed)
+    }
+
+    /// Returns the documents of the image, all of one family.
+    fn written_as(self, keeps_types: bool) -> Result<NewImage, store::Error> {
+        let config = self.config.to_json()?;
         let manifest = Manifest {
             schema_version: 2,
             media_type: self.media_type,
-            config,
+            config: described(MediaType::ImageConfig, &config),
             layers: self.layers.into_iter().map(|it| it.descriptor).collect(),
             annotations: self.annotations,
         };
-        let descriptor =
-            update.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?;
-        let committed = Committed {
-            digest: descriptor.digest.clone(),
-            manifest_size: descriptor.size,
-            config_digest,
-            missing,
+        let manifest = if keeps_types && manifest.is_docker() {
+            manifest.to_docker()
+        } else {
+            manifest.to_oci()
         };
-        update.finish(descriptor, &options.ref_name, Others::Dropped)?;
-        Ok(committed)
+        let manifest_text = json::to_string(&manifest)?;
+        let media_type = manifest.media_type.clone();
+        Ok(NewImage {
+            config,
+            diff_ids: self.config.diff_ids,
+            descriptor: described(
+                media_type.unwrap_or(MediaType::ImageManifest),
+                &manifest_text,
+            ),
+            manifest,
+            manifest_text,
+        })
     }
 
     fn push(&mut self, diff_id: DiffId, descriptor: Descriptor, origin: Origin, history: History) {
         self.config.diff_ids.push(diff_id.clone());
         self.config.history.push(history);
-        self.layers.push(EditedLayer {
+        self.layers.push(Wanted {
             diff_id,
             descriptor,
             origin,
@@ -215,47 +223,16 @@ impl ImageEditor {
     fn number_layers(&mut self) {
         self.config.diff_ids = self.layers.iter().map(|it| it.diff_id.clone()).collect();
     }
-
-    /// Returns the diffIDs of base layers that are absent.
-    fn take_blobs(&self, update: &mut Update, sparse: bool) -> Result<Vec<DiffId>, store::Error> {
-        // The cheap failure first: nothing is copied for an image that cannot be whole.
-        for layer in &self.layers {
-            let Descriptor { digest, size, .. } = &layer.descriptor;
-            let (absent, location) = match &layer.origin {
-                Origin::Base(_) => continue,
-                Origin::Reused(blobs) => (blobs.open(digest, *size)?.is_none(), blobs.location()),
-                Origin::Written => (true, update.layout().path().display().to_string()),
-            };
-            if absent && !update.has(digest, *size)? {
-                let diff_id = layer.diff_id.to_string();
-                return Err(store::Error::MissingBlob(diff_id, PathBuf::from(location)));
-            }
-        }
-        let mut missing = Vec::new();
-        for layer in &self.layers {
-            let (Origin::Base(blobs) | Origin::Reused(blobs)) = &layer.origin else {
-                continue;
-            };
-            let is_base = matches!(layer.origin, Origin::Base(_));
-            if is_base && sparse {
-                continue;
-            }
-            let Descriptor { digest, size, .. } = &layer.descriptor;
-            if !update.adopt(&**blobs, digest, *size)? {
-                missing.push(layer.diff_id.clone());
-            }
-        }
-        Ok(missing)
-    }
 }
 
-fn layers_of(image: &Image, origin: fn(Arc<dyn Blobs>) -> Origin) -> Vec<EditedLayer> {
-    let layer = |(diff_id, descriptor): (&DiffId, &Descriptor)| EditedLayer {
+fn described(media_type: MediaType, text: &str) -> Descriptor {
+    Descriptor::new(media_type, text.len() as u64, sha256(text.as_bytes()))
+}
+
+fn layers_of(image: &Image, origin: fn(Arc<dyn Blobs>) -> Origin) -> Vec<Wanted> {
+    let layer = |(diff_id, descriptor): (&DiffId, &Descriptor)| Wanted {
         diff_id: diff_id.clone(),
-        descriptor: Descriptor {
-            media_type: to_oci(&descriptor.media_type),
-            ..descriptor.clone()
-        },
+        descriptor: descriptor.clone(),
         origin: origin(Arc::clone(image.blobs())),
     };
     image.layers().map(layer).collect()

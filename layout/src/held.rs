@@ -34,22 +34,23 @@ impl HeldBlobs {
 }
 
 impl Blobs for HeldBlobs {
-    fn open(&self, digest: &Digest, size: u64) -> Result<Option<Box<dyn Read + Send>>, Error> {
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        let Descriptor { digest, size, .. } = blob;
         let Some(file) = self.files.get(digest.as_ref()) else {
-            return self.blobs.open(digest, size);
+            return self.blobs.open(blob);
         };
         let path = file.path().to_owned();
         let found = file.metadata()?.len();
-        if found != size {
+        if found != *size {
             return Err(Error::Size {
                 path,
-                expected: size,
+                expected: *size,
                 found,
             });
         }
         // To its end, and not `size` bytes: that it grew meanwhile is to be found out.
         let reader = Section::new(file, 0, u64::MAX);
-        match Verified::new(reader, digest, Some(size), path.display().to_string()) {
+        match Verified::new(reader, digest, Some(*size), path.display().to_string()) {
             Some(reader) => Ok(Some(Box::new(reader))),
             None => Err(Error::Algorithm(digest.clone())),
         }
@@ -76,7 +77,7 @@ mod tests {
     }
 
     fn read(blobs: &dyn Blobs, layer: &Descriptor) -> Result<Option<Vec<u8>>, String> {
-        let reader = blobs.open(&layer.digest, layer.size);
+        let reader = blobs.open(layer);
         let Some(mut reader) = reader.map_err(|error| error.to_string())? else {
             return Ok(None);
         };

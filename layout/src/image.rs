@@ -31,18 +31,32 @@ impl Image {
     pub fn open(blobs: Arc<dyn Blobs>, descriptor: &Descriptor) -> Result<Self, Error> {
         let manifest = read_manifest(&*blobs, descriptor)?;
         let config = read_config(&*blobs, &manifest)?;
+        let digest = descriptor.digest.clone();
+        Self::of_parts(digest, descriptor.size, manifest, config, blobs)
+    }
+
+    /// Returns the image of a store that has its own way to a manifest and a config, or no manifest at all.
+    ///
+    /// `digest` and `manifest_size` are what the store calls the image by.
+    pub fn of_parts(
+        digest: Digest,
+        manifest_size: u64,
+        manifest: Manifest,
+        config: ImageConfig,
+        blobs: Arc<dyn Blobs>,
+    ) -> Result<Self, Error> {
         let (layers, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
         if layers != diff_ids {
             return Err(Error::LayerCount {
-                manifest: descriptor.digest.clone(),
+                manifest: digest,
                 location: blobs.location(),
                 layers,
                 diff_ids,
             });
         }
         Ok(Self {
-            digest: descriptor.digest.clone(),
-            manifest_size: descriptor.size,
+            digest,
+            manifest_size,
             manifest,
             config,
             blobs,
@@ -128,7 +142,7 @@ pub(crate) fn open_layer(
     layer: &Descriptor,
     diff_id: &DiffId,
 ) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
-    let Some(raw) = blobs.open(&layer.digest, layer.size)? else {
+    let Some(raw) = blobs.open(layer)? else {
         return Ok(None);
     };
     let tar = decompressed(raw)?;

@@ -8,7 +8,7 @@
 //!  Layout (directory) ──image(Selector)──► Image (immutable view: manifest, config, layers)
 //!      ▲                                     │
 //!      │ commit: blobs, then index.json      ▼
-//!  Update (temporary blobs, swept on drop) ◄─ ImageEditor (base, append, reuse, rebase, config)
+//!  Draft, here Update (swept on drop) ◄────── ImageEditor (base, append, reuse, rebase, config)
 //!                 ▲
 //!                 └─ layer::Layer (entries) ── tar ─ sha256 ─ gzip ─ sha256 ─► blob
 //! ```
@@ -50,6 +50,7 @@ pub mod archive;
 pub mod blob;
 pub mod config;
 pub mod digest;
+pub mod draft;
 pub mod editor;
 pub mod gc;
 mod held;
@@ -65,6 +66,7 @@ pub mod verify;
 pub use archive::Archive;
 pub use config::{History, ImageConfig};
 pub use digest::{DiffId, Digest};
+pub use draft::Draft;
 pub use editor::ImageEditor;
 pub use image::Image;
 pub use index::Selector;

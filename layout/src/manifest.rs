@@ -151,6 +151,36 @@ impl Manifest {
         }
         self
     }
+
+    /// Returns the manifest with OCI's media types replaced by Docker's; digests of blobs stay.
+    #[must_use]
+    pub fn to_docker(mut self) -> Self {
+        self.media_type = Some(DOCKER_MANIFEST.into());
+        self.config.media_type = DOCKER_CONFIG.into();
+        for layer in &mut self.layers {
+            layer.media_type = layer_to_docker(&layer.media_type);
+        }
+        self
+    }
+
+    /// Returns whether it says that it is a manifest of Docker's.
+    pub fn is_docker(&self) -> bool {
+        self.media_type == Some(DOCKER_MANIFEST.into())
+    }
+}
+
+/// Returns the type that Docker has for a layer of OCI's; any other type stays as it is.
+fn layer_to_docker(media_type: &MediaType) -> MediaType {
+    let (name, compression) = match media_type {
+        MediaType::ImageLayer => (DOCKER_LAYER, ""),
+        MediaType::ImageLayerGzip => (DOCKER_LAYER, ".gzip"),
+        MediaType::ImageLayerZstd => (DOCKER_LAYER, ".zstd"),
+        MediaType::ImageLayerNonDistributable => (DOCKER_FOREIGN_LAYER, ""),
+        MediaType::ImageLayerNonDistributableGzip => (DOCKER_FOREIGN_LAYER, ".gzip"),
+        MediaType::ImageLayerNonDistributableZstd => (DOCKER_FOREIGN_LAYER, ".zstd"),
+        other => return other.clone(),
+    };
+    format!("{name}{compression}").as_str().into()
 }
 
 /// An image index: `index.json`, or a blob that one names.

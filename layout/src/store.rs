@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 
 use crate::blob::{self, Blobs, LayoutBlobs, TEMPORARY, persist, temporary_in};
 use crate::digest::{DiffId, Digest, DigestAlgorithm, sha256};
+use crate::draft::{Draft, NewImage, Origin, Wanted};
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
@@ -208,11 +209,7 @@ impl Update {
     }
 
     /// Writes a small blob: a config, a manifest.
-    pub(crate) fn write_document(
-        &mut self,
-        media_type: MediaType,
-        text: &str,
-    ) -> Result<Descriptor, Error> {
+    fn write_document(&mut self, media_type: MediaType, text: &str) -> Result<Descriptor, Error> {
         let mut file = temporary_in(&self.blobs.folder("sha256"), 0o666)?;
         file.write_all(text.as_bytes())?;
         let digest = sha256(text.as_bytes());
@@ -224,14 +221,10 @@ impl Update {
     ///
     /// A file of the right size is linked without being read; `verify` checks its content. A copy
     /// is checked while it is made.
-    pub(crate) fn adopt(
-        &mut self,
-        source: &dyn Blobs,
-        digest: &Digest,
-        size: u64,
-    ) -> Result<bool, Error> {
+    fn adopt_blob(&mut self, source: &dyn Blobs, blob: &Descriptor) -> Result<bool, Error> {
+        let Descriptor { digest, size, .. } = blob;
         let target = self.blobs.file(digest);
-        if self.blobs.size(digest)? == Some(size) {
+        if self.has(blob)? {
             return Ok(true);
         }
         let existed = target.exists();
@@ -239,11 +232,11 @@ impl Update {
             let folder = self.blobs.folder(digest.algorithm().as_ref());
             self.made.directories(&folder)?;
         }
-        if !existed && link(source, digest, size, &target) {
+        if !existed && link(source, digest, *size, &target) {
             self.made.files.push(target);
             return Ok(true);
         }
-        let Some(mut reader) = source.open(digest, size)? else {
+        let Some(mut reader) = source.open(blob)? else {
             return Ok(false);
         };
         let folder = target.parent().unwrap_or(self.layout.path());
@@ -257,14 +250,14 @@ impl Update {
     }
 
     /// True if the blob is here.
-    pub(crate) fn has(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
-        Ok(self.blobs.size(digest)? == Some(size))
+    fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        Ok(self.blobs.size(&blob.digest)? == Some(blob.size))
     }
 
     /// Links or copies the layers of an image that are there.
     fn adopt_layers(&mut self, image: &Image) -> Result<(), Error> {
         for (_, layer) in image.layers() {
-            self.adopt(&**image.blobs(), &layer.digest, layer.size)?;
+            self.adopt_blob(&**image.blobs(), layer)?;
         }
         Ok(())
     }
@@ -276,23 +269,24 @@ impl Update {
         let config = &manifest.config;
         let absent =
             |digest: &Digest| Error::MissingBlob(digest.to_string(), source.location().into());
-        if !self.adopt(source, &config.digest, config.size)? {
+        if !self.adopt_blob(source, config)? {
             return Err(absent(&config.digest));
         }
         let descriptor = if manifest == *image.manifest() {
-            let (digest, size) = (image.digest(), image.manifest_size());
-            if !self.adopt(source, digest, size)? {
-                return Err(absent(digest));
+            let (digest, size) = (image.digest().clone(), image.manifest_size());
+            let descriptor = Descriptor::new(MediaType::ImageManifest, size, digest);
+            if !self.adopt_blob(source, &descriptor)? {
+                return Err(absent(&descriptor.digest));
             }
-            Descriptor::new(MediaType::ImageManifest, size, digest.clone())
+            descriptor
         } else {
             self.write_document(MediaType::ImageManifest, &json::to_string(&manifest)?)?
         };
-        self.finish(descriptor, ref_name, others)
+        self.name(descriptor, ref_name, others)
     }
 
     /// Makes the image with this manifest the one of the layout (LAY-022, LAY-023), or one of several.
-    pub(crate) fn finish(
+    fn name(
         mut self,
         mut manifest: Descriptor,
         ref_name: &str,
@@ -332,6 +326,62 @@ impl Update {
         let mut file = temporary_in(&self.layout.path, 0o777)?;
         file.write_all(text.as_bytes())?;
         self.rename(file, self.layout.path.join(name))
+    }
+}
+
+impl Draft for Update {
+    fn location(&self) -> String {
+        self.layout.path().display().to_string()
+    }
+
+    fn keeps_types(&self) -> bool {
+        false
+    }
+
+    fn write_layer(
+        &mut self,
+        layer: &Layer,
+        options: &layer::WriteOptions,
+        tee: Option<&mut (dyn Write + Send)>,
+    ) -> Result<Written, layer::Error> {
+        Self::write_layer(self, layer, options, tee)
+    }
+
+    fn adopt(&mut self, layers: &[Wanted]) -> Result<Vec<DiffId>, Error> {
+        // The cheap failure first: nothing is copied for an image that cannot be whole.
+        for layer in layers {
+            let blob = &layer.descriptor;
+            let (absent, location) = match &layer.origin {
+                Origin::Base(_) | Origin::Omitted => continue,
+                Origin::Reused(blobs) => (blobs.open(blob)?.is_none(), blobs.location()),
+                Origin::Written => (true, self.location()),
+            };
+            if absent && !self.has(blob)? {
+                let diff_id = layer.diff_id.to_string();
+                return Err(Error::MissingBlob(diff_id, PathBuf::from(location)));
+            }
+        }
+        let mut missing = Vec::new();
+        for layer in layers {
+            if let Origin::Base(blobs) | Origin::Reused(blobs) = &layer.origin
+                && !self.adopt_blob(&**blobs, &layer.descriptor)?
+            {
+                missing.push(layer.diff_id.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    fn finish(mut self: Box<Self>, image: &NewImage, ref_name: &str) -> Result<(), Error> {
+        self.write_document(MediaType::ImageConfig, &image.config)?;
+        let manifest = self.write_document(MediaType::ImageManifest, &image.manifest_text)?;
+        self.name(manifest, ref_name, Others::Dropped)
+    }
+}
+
+impl From<Update> for Box<dyn Draft> {
+    fn from(update: Update) -> Self {
+        Box::new(update)
     }
 }
 
@@ -450,6 +500,9 @@ pub enum Error {
         "failed to lock {0}: another program is writing to it\nend that program, or use another directory"
     )]
     Busy(PathBuf),
+    /// A registry or a daemon said no.
+    #[error(transparent)]
+    Elsewhere(Box<dyn std::error::Error + Send + Sync>),
     /// An image could not be read.
     #[error(transparent)]
     Image(#[from] Box<image::Error>),

@@ -273,7 +273,7 @@ impl Run<'_> {
 
     /// Checks digest and size.
     fn plain(&mut self, descriptor: &Descriptor, is_layer: bool) {
-        match self.blobs.open(&descriptor.digest, descriptor.size) {
+        match self.blobs.open(descriptor) {
             Ok(None) => self.absent(&descriptor.digest, is_layer),
             Err(error) => self.unreadable(descriptor, &error),
             Ok(Some(reader)) => match drain(reader) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use layout::editor::{CommitOptions, Committed};
 use layout::name::ParseError;
-use layout::{ImageEditor, Layout, Reference, Selector, Update};
+use layout::{Draft, ImageEditor, Layout, Reference, Selector};
 
 use crate::files::Report;
 use crate::log;
@@ -31,6 +31,11 @@ impl Output {
         })
     }
 
+    /// Begins to write there.
+    pub fn draft(&self) -> Result<Box<dyn Draft>, layout::store::Error> {
+        Ok(self.layout.update()?.into())
+    }
+
     fn name(&self) -> String {
         self.layout.path().display().to_string()
     }
@@ -39,7 +44,7 @@ impl Output {
 /// Commits the image, and copies it to where the other names are. If one of those fails the others stay (EXP-083).
 pub fn save(
     editor: ImageEditor,
-    update: Update,
+    draft: Box<dyn Draft>,
     output: &Output,
     additional: &[Output],
 ) -> anyhow::Result<Report> {
@@ -50,7 +55,7 @@ pub fn save(
         ref_name: output.ref_name.clone(),
         sparse: false,
     };
-    let committed = editor.commit(update, &options)?;
+    let committed = editor.commit(draft, &options)?;
     let copies = copy_all(output, &committed, additional)?;
 
     tracing::info!("*** Images ({name}@{}):", committed.digest);

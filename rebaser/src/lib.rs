@@ -91,8 +91,8 @@ fn rebase(inputs: Inputs<'_>) -> anyhow::Result<Report> {
     let new_base = run_image.image.config();
     labels::update(config, new_base, inputs.api, &metadata);
     set_created(config);
-    let update = inputs.output.layout.update()?;
-    output::save(editor, update, inputs.output, inputs.additional)
+    let draft = inputs.output.draft()?;
+    output::save(editor, draft, inputs.output, inputs.additional)
 }
 
 /// Returns the diffID of the last layer of the run image that the app image stands on.

@@ -80,7 +80,7 @@ impl Base {
             ));
         }
         for (diff_id, layer) in image.layers() {
-            let blob = image.blobs().open(&layer.digest, layer.size);
+            let blob = image.blobs().open(layer);
             if blob.map_err(|e| e.to_string())?.is_none() {
                 return Err(format!(
                     "build image {name} lacks its layer {diff_id}: it is sparse"

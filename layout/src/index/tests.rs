@@ -17,8 +17,8 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 struct Memory(HashMap<Digest, Vec<u8>>);
 
 impl Blobs for Memory {
-    fn open(&self, digest: &Digest, _: u64) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
-        let blob = self.0.get(digest).cloned();
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+        let blob = self.0.get(&blob.digest).cloned();
         Ok(blob.map(|it| Box::new(Cursor::new(it)) as Box<dyn Read + Send>))
     }
 

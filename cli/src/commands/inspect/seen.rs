@@ -250,7 +250,7 @@ fn layers(image: &Image, metadata: &LayersMetadata) -> Vec<Layer> {
         } else {
             made.get(id.as_str()).copied().unwrap_or(unknown)
         };
-        let blob = image.blobs().open(&layer.digest, layer.size);
+        let blob = image.blobs().open(layer);
         Layer {
             diff_id: id,
             digest: layer.digest.to_string(),
