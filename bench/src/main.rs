@@ -6,6 +6,7 @@
 //! | a build of `bash-hello` with everything cached | the five phases, run directly |
 //! | a container, until its program runs, each way and each runtime | a process |
 //! | unpacking an image of about 30 MB | `tar -xzf` of the same layers |
+//! | exports of large trees, cold, unchanged, with a cache, and what comes before | `tar \| pigz -1 \| sha256sum` of the tree |
 //! | a build with one large layer, first and unchanged | `sha256sum` of the layer's file |
 #![expect(
     clippy::unwrap_used,
@@ -14,17 +15,23 @@
 
 mod builds;
 mod containers;
+mod export;
+mod report;
 mod stopwatch;
 mod unpacking;
+mod workload;
 
-use std::io;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tests::desk::{Desk, Person};
 use tests::program::{is_root, requires};
 
-use stopwatch::Table;
+use crate::report::Report;
+use crate::stopwatch::Table;
+use crate::workload::Tree;
 
 /// Measure what slipway costs
 #[derive(Debug, Parser)]
@@ -35,13 +42,28 @@ struct Args {
     /// Megabytes of the large layer
     #[arg(long, value_name = "MB", default_value_t = 1000)]
     layer: u64,
+    /// Measure the exports of these trees alone
+    #[arg(long, value_enum, value_name = "TREE")]
+    export: Vec<Tree>,
+    /// Where table and plot of the exports go
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    output: PathBuf,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     sandbox::engine::serve();
     let args = Args::parse();
-    if !is_root() || !requires(&["tar", "sha256sum", "umoci", "jq"]) {
+    if !is_root() || !requires(&["tar", "sha256sum", "umoci", "jq", "pigz", "time"]) {
         anyhow::bail!("the phases run directly need root, and samples need umoci and jq");
+    }
+    let all = args.export.is_empty();
+    let mut report = Report::default();
+    for tree in if all { &Tree::ALL[..] } else { &args.export } {
+        export::of(*tree, args.rounds, &mut report)?;
+    }
+    writeln!(io::stdout(), "{}", report.write(&args.output)?)?;
+    if !all {
+        return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(io::stdout())?;
     let desk = Desk::of(Person::Root);

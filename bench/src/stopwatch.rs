@@ -1,7 +1,10 @@
 //! Times, and the table that they go into.
 
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
 
 /// Returns how long something took.
 pub(crate) fn time(work: impl FnOnce()) -> Duration {
@@ -16,6 +19,71 @@ pub(crate) fn median(rounds: usize, mut work: impl FnMut() -> Duration) -> Durat
     let mut times: Vec<_> = (0..rounds.max(1)).map(|_| work()).collect();
     times.sort();
     times[times.len() / 2]
+}
+
+/// What a command cost, children included.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// Seconds from start to end.
+    pub(crate) wall: f64,
+    /// Seconds of all processors together.
+    pub(crate) cpu: f64,
+    /// The largest process, in KiB.
+    pub(crate) peak: f64,
+}
+
+impl Figures {
+    /// Returns the median of each.
+    pub(crate) fn median(all: &[Self]) -> Self {
+        let of = |get: fn(&Self) -> f64| {
+            let mut sorted: Vec<f64> = all.iter().map(get).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted[sorted.len() / 2]
+        };
+        Self {
+            wall: of(|it| it.wall),
+            cpu: of(|it| it.cpu),
+            peak: of(|it| it.peak),
+        }
+    }
+}
+
+/// Runs a command that must succeed, and returns what it cost by the account of the system.
+pub(crate) fn measured(command: &Command) -> anyhow::Result<Figures> {
+    let account = tempfile::NamedTempFile::new()?;
+    let mut timed = Command::new("time");
+    timed.arg("-o").arg(account.path());
+    timed.args(["-f", "%U %S %M"]).arg(command.get_program());
+    timed.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => timed.env(name, value),
+            None => timed.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        timed.current_dir(dir);
+    }
+    let begin = Instant::now();
+    let output = timed.stdin(Stdio::null()).output()?;
+    let wall = begin.elapsed().as_secs_f64();
+    ensure!(
+        output.status.success(),
+        "{command:?} failed:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let account = fs_err::read_to_string(account.path())?;
+    let numbers = account.split_whitespace().map(str::parse::<f64>);
+    let numbers = numbers.collect::<Result<Vec<_>, _>>();
+    match numbers.as_deref() {
+        Ok([user, system, peak]) => Ok(Figures {
+            wall,
+            cpu: user + system,
+            peak: *peak,
+        }),
+        _ => Err(anyhow::anyhow!("{account:?}")).context("time(1) gave no account"),
+    }
 }
 
 /// Lines of what was measured, printed as they come.
@@ -71,6 +139,15 @@ mod tests {
             median(3, || times.next().unwrap()),
             Duration::from_millis(2)
         );
+    }
+
+    #[test]
+    fn a_command_is_accounted_for() {
+        let mut command = Command::new("sh");
+        let figures =
+            measured(command.args(["-c", "head -c 30000000 /dev/zero | sha256sum"])).unwrap();
+        assert!(figures.cpu > 0.0 && figures.peak > 500.0, "{figures:?}");
+        assert!(measured(Command::new("sh").args(["-c", "exit 3"])).is_err());
     }
 
     #[test]

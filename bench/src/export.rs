@@ -1,0 +1,239 @@
+//! Exports, and what they are measured against: `tar -cf - TREE | pigz -pN -1 | sha256sum` of the same trees.
+//!
+//! Every round runs every command once, one after the other, so that a machine that is slow for a while is slow for all.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use anyhow::Context as _;
+use fs_err as fs;
+use layout::{Layout, Selector};
+use tests::build::{Build, GID, UID};
+use tests::program::run;
+
+use crate::report::{Line, Report};
+use crate::stopwatch::{Figures, measured};
+use crate::workload::{Extent, Tree};
+
+/// Where the buildpack's layers are.
+const LAYERS: &str = "layers/acme_hello";
+
+const PIPELINE: &str = "tar \\| pigz -1 \\| sha256sum";
+
+/// What is measured of every tree, in the order of its rounds.
+#[derive(Default)]
+struct Series {
+    pipeline: Vec<Figures>,
+    cold: Vec<Figures>,
+    analyzer: Vec<Figures>,
+    unchanged: Vec<Figures>,
+    one_changed: Vec<Figures>,
+    with_cache: Vec<Figures>,
+    reading: Vec<Figures>,
+    restore: Vec<Figures>,
+}
+
+/// Measures the exports of one tree.
+pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
+    let desk = Desk::new(tree)?;
+    let (extent, unit_bytes) = (desk.extent()?, desk.pipeline_bytes());
+    let mut series = Series::default();
+    let mut bytes = 0;
+    // The first round does not count.
+    for round in 0..=rounds {
+        if round == 1 {
+            series = Series::default();
+        }
+        series.pipeline.push(desk.pipeline()?);
+        desk.forget()?;
+        desk.analyze()?;
+        series.cold.push(desk.export()?);
+        bytes = desk.written()?;
+        series.analyzer.push(desk.analyze()?);
+        series.unchanged.push(desk.export()?);
+        if tree == Tree::Mixed {
+            fs::write(desk.build.path(LAYERS).join("jdk/round"), round.to_string())?;
+            series.one_changed.push(desk.export()?);
+            desk.forget()?;
+            desk.analyze()?;
+            series.with_cache.push(desk.export_with_cache()?);
+            series.reading.push(desk.reading()?);
+            desk.analyze()?;
+            series.restore.push(desk.restore()?);
+        }
+    }
+
+    report.tree(tree.name(), extent, unit_bytes);
+    let pipeline = Figures::median(&series.pipeline);
+    let cold = Figures::median(&series.cold);
+    let name = |what: &str| format!("{}: {what}", tree.name());
+    let against = |what: &str, figures: &[Figures]| {
+        Line::new(name(what), Figures::median(figures), PIPELINE, pipeline)
+    };
+    report.add(
+        against("export, cold", &series.cold)
+            .reach(0.58)
+            .bytes(bytes, unit_bytes),
+    );
+    report.add(against("export, nothing changed", &series.unchanged).reach(0.2));
+    report.add(against(
+        "analyzer with the previous image",
+        &series.analyzer,
+    ));
+    if tree == Tree::Mixed {
+        let beside = |what: &str, figures: &[Figures]| {
+            Line::new(name(what), Figures::median(figures), "export, cold", cold)
+        };
+        report.add(beside(
+            "export, one of three layers changed",
+            &series.one_changed,
+        ));
+        report.add(beside("export with -cache-dir, cold", &series.with_cache).reach(1.15));
+        let reading = Figures::median(&series.reading);
+        let restore = Figures::median(&series.restore);
+        let line = Line::new(name("restore"), restore, "sha256sum T; tar -xf T", reading);
+        report.add(line.reach(0.6));
+    }
+    Ok(())
+}
+
+/// A build that was carried as far as the export.
+struct Desk {
+    build: Build,
+    tree: Tree,
+}
+
+impl Desk {
+    fn new(tree: Tree) -> anyhow::Result<Self> {
+        let build = Build::new();
+        let mut script = "#!/usr/bin/env bash\nset -eu\n".to_owned();
+        for layer in tree.layers() {
+            let types = r"'[types]\nlaunch = true\ncache = true\n'";
+            writeln!(
+                script,
+                "mkdir \"$1/{layer}\"; printf {types} >\"$1/{layer}.toml\""
+            )?;
+        }
+        build.buildpack("acme/hello", &script);
+        build.until_export();
+        for layer in tree.layers() {
+            fs::remove_dir(build.path(LAYERS).join(layer))?;
+        }
+        tree.make(&build.path(LAYERS), &build.path("app"))
+            .with_context(|| format!("the {} tree cannot be made", tree.name()))?;
+        let owner = format!("{UID}:{GID}");
+        for place in [build.path(LAYERS), build.path("app")] {
+            run("chown", &["-R", &owner, &place.display().to_string()]);
+        }
+        Ok(Self { build, tree })
+    }
+
+    fn extent(&self) -> anyhow::Result<Extent> {
+        let layers = Extent::of(&self.build.path(LAYERS))?;
+        let app = Extent::of(&self.build.path("app"))?;
+        Ok(layers + app)
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script])
+            .current_dir(self.build.path(""));
+        command
+    }
+
+    fn compressed(&self, then: &str) -> Command {
+        self.shell(&format!(
+            "tar -cf - {LAYERS} app | pigz -p\"$(nproc)\" -1 | {then}"
+        ))
+    }
+
+    fn pipeline(&self) -> anyhow::Result<Figures> {
+        measured(&self.compressed("sha256sum"))
+    }
+
+    /// Returns how long the pipeline's output is.
+    fn pipeline_bytes(&self) -> u64 {
+        let count = self.compressed("wc -c").output().expect("a shell is there");
+        let text = String::from_utf8_lossy(&count.stdout);
+        text.trim().parse().expect("wc counts")
+    }
+
+    /// Removes image and cache.
+    fn forget(&self) -> anyhow::Result<()> {
+        for place in [self.build.app_image(), self.build.path("cache/committed")] {
+            if place.exists() {
+                fs::remove_dir_all(place)?;
+            }
+        }
+        self.build.hand_over_report();
+        Ok(())
+    }
+
+    fn analyze(&self) -> anyhow::Result<Figures> {
+        measured(&self.build.by_hand("analyzer"))
+    }
+
+    fn export(&self) -> anyhow::Result<Figures> {
+        let mut command = self.build.exporter();
+        without_cache(&mut command);
+        measured(&command)
+    }
+
+    fn export_with_cache(&self) -> anyhow::Result<Figures> {
+        measured(&self.build.exporter())
+    }
+
+    /// Returns the bytes of the layers that are not the run image's.
+    fn written(&self) -> anyhow::Result<u64> {
+        let image = |place| Layout::at(place).image(&Selector::default());
+        let app = image(self.build.app_image())?.context("there is no image")?;
+        let run = image(self.build.run_image())?.context("there is no run image")?;
+        let layers = app.manifest().layers.iter();
+        Ok(layers.skip(run.diff_ids().len()).map(|it| it.size).sum())
+    }
+
+    /// Checks and unpacks the cache's tars, as one would by hand.
+    fn reading(&self) -> anyhow::Result<Figures> {
+        let figures = measured(&self.shell(
+            "mkdir by-hand; for t in cache/committed/*.tar; do sha256sum \"$t\"; tar -xf \"$t\" -C by-hand; done",
+        ))?;
+        fs::remove_dir_all(self.build.path("by-hand"))?;
+        Ok(figures)
+    }
+
+    /// Restores into an empty folder; what was there comes back afterwards.
+    fn restore(&self) -> anyhow::Result<Figures> {
+        let (layers, aside) = (self.build.path(LAYERS), self.build.path("aside"));
+        fs::rename(&layers, &aside)?;
+        let figures = measured(&self.build.by_hand("restorer"))?;
+        for layer in self.tree.layers() {
+            let (there, here) = (
+                Extent::of(&aside.join(layer))?,
+                Extent::of(&layers.join(layer))?,
+            );
+            anyhow::ensure!(there == here, "layer {layer} was not restored whole");
+        }
+        fs::remove_dir_all(&layers)?;
+        fs::rename(&aside, &layers)?;
+        Ok(figures)
+    }
+}
+
+fn without_cache(command: &mut Command) {
+    let mut args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let flag = args.iter().position(|it| it == "-cache-dir");
+    let flag = flag.expect("the kit gives the exporter a cache");
+    args.drain(flag..flag + 2);
+    let mut other = Command::new(command.get_program());
+    other.args(args).env_clear();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            other.env(name, value);
+        }
+    }
+    if let Some(dir) = command.get_current_dir() {
+        other.current_dir(dir);
+    }
+    *command = other;
+}
