@@ -19,6 +19,7 @@ mod distribution;
 mod documents;
 mod extensions;
 mod interruption;
+mod layer_readers;
 mod layouts;
 mod logs;
 mod phases;
