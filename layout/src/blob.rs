@@ -150,7 +150,8 @@ impl Blobs for LayoutBlobs {
 }
 
 /// Reads part of an open file by a position of its own, so that several can.
-pub(crate) struct Section {
+#[derive(Debug)]
+pub struct Section {
     file: Arc<fs::File>,
     offset: u64,
     left: u64,
@@ -158,7 +159,7 @@ pub(crate) struct Section {
 
 impl Section {
     /// Returns a reader of `size` bytes from `offset` on, or of those that are there.
-    pub(crate) fn new(file: &Arc<fs::File>, offset: u64, size: u64) -> Self {
+    pub fn new(file: &Arc<fs::File>, offset: u64, size: u64) -> Self {
         Self {
             file: Arc::clone(file),
             offset,

@@ -137,7 +137,7 @@ impl Image {
 }
 
 /// Opens one layer's tar, as [`Image::open_layer`] does.
-pub(crate) fn open_layer(
+pub fn open_layer(
     blobs: &dyn Blobs,
     layer: &Descriptor,
     diff_id: &DiffId,
@@ -153,10 +153,10 @@ pub(crate) fn open_layer(
     }
 }
 
-/// Looks at the first bytes rather than the media type, which is often wrong in the field.
+/// Returns a reader of what `raw` holds, compressed with gzip or zstd or not at all.
 ///
-/// Each decoder reads its input to the end, so that the checks at the blob's end run.
-pub(crate) fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+/// Looks at the first bytes rather than the media type, which is often wrong in the field. Each decoder reads its input to the end, so that the checks at the blob's end run.
+pub fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = Vec::new();
     raw.by_ref().take(4).read_to_end(&mut magic)?;
     let all = BufReader::with_capacity(64 << 10, Cursor::new(magic.clone()).chain(raw));
@@ -171,7 +171,7 @@ pub(crate) fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn 
 }
 
 /// True if `begin`, the first four bytes of something, are those of what [`decompressed`] decompresses.
-pub(crate) fn is_compressed(begin: &[u8]) -> bool {
+pub fn is_compressed(begin: &[u8]) -> bool {
     begin.starts_with(GZIP) || begin.starts_with(ZSTD)
 }
 

@@ -106,6 +106,11 @@ impl Layer {
         tar::Tar::new(&self.entries).copy_to(out)
     }
 
+    /// Returns the bytes of the tar, which are known before a file is read.
+    pub fn tar_size(&self) -> Result<u64, Error> {
+        tar::size(&self.entries)
+    }
+
     /// Returns the diffID; reads the files, compresses nothing.
     pub fn diff_id(&self) -> Result<DiffId, Error> {
         write::diff_id_with_tee(self, None)

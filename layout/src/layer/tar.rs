@@ -104,6 +104,26 @@ impl<'a> Tar<'a> {
     }
 }
 
+/// Returns the bytes of the whole tar.
+pub(super) fn size(entries: &[Entry]) -> Result<u64, Error> {
+    let mut size = TRAILER_LEN as u64;
+    let mut headers = Vec::new();
+    for entry in entries {
+        headers.clear();
+        header::append(entry, &mut headers)?;
+        size += headers.len() as u64;
+        if let EntryKind::File { size: contents, .. } = entry.kind {
+            size = size.saturating_add(padded(contents));
+        }
+    }
+    Ok(size)
+}
+
+/// Returns the bytes of whole blocks for contents.
+fn padded(size: u64) -> u64 {
+    size.next_multiple_of(BLOCK as u64)
+}
+
 /// A file whose bytes are being read.
 #[derive(Debug)]
 struct Contents<'a> {
@@ -152,8 +172,7 @@ impl<'a> Contents<'a> {
     }
 
     fn padding(&self) -> usize {
-        let over = self.size % BLOCK as u64;
-        usize::try_from(over).map_or(0, |over| (BLOCK - over) % BLOCK)
+        usize::try_from(padded(self.size) - self.size).unwrap_or_default()
     }
 
     fn changed(&self, found: &'static str) -> Error {
@@ -231,6 +250,10 @@ mod tests {
             let path = dir.path().join(size.to_string());
             fs_err::write(&path, vec![b'x'; size]).unwrap();
             let tar = bytes(&[file(&path, size as u64)]).unwrap();
+            assert_eq!(
+                super::size(&[file(&path, size as u64)]).unwrap(),
+                tar.len() as u64
+            );
             let (contents, rest) = tar[512..].split_at(size);
             assert_eq!(tar.len(), 512 * (1 + blocks + 2), "{size}");
             assert!(contents.iter().all(|&byte| byte == b'x'), "{size}");
