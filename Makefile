@@ -12,8 +12,9 @@ BUILDER ?=
 
 BUILD_TOOLS := cc
 TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
-# Those that only tests use: other people's readers of layouts, and what shows each rename that a program makes.
-FOREIGN_TOOLS := podman busybox crun containerd ctr crane strace taskset setpriv mmdebstrap newuidmap useradd perl zip
+# Those that only tests use: other people's readers of layouts, daemons, and what shows each rename that a program makes.
+FOREIGN_TOOLS := podman dockerd docker busybox crun containerd ctr crane strace taskset setpriv mmdebstrap newuidmap \
+	useradd perl zip
 DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help

@@ -12,6 +12,7 @@ packages() {
     busybox) echo busybox-static ;;
     crane) type -P go >/dev/null || echo golang-go ca-certificates ;;
     ctr) echo containerd ;;
+    docker | dockerd) echo docker.io ;;
     mount) echo mount ;;
     newuidmap) echo uidmap ;;
     update-ca-certificates) echo ca-certificates ;;

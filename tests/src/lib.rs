@@ -11,6 +11,7 @@ pub mod build;
 pub mod container;
 pub mod desk;
 pub mod detection;
+pub mod engine;
 pub mod golden;
 pub mod image;
 pub mod ledger;
