@@ -18,6 +18,7 @@ mod determinism;
 mod distribution;
 mod documents;
 mod extensions;
+mod instructions;
 mod interruption;
 mod layer_readers;
 mod layouts;

@@ -72,6 +72,11 @@ pub fn requires_root() -> bool {
     is_root() || skip("needs root")
 }
 
+/// Returns false, and says so, where our programs are not those that users get; fails instead in CI.
+pub fn requires_optimised() -> bool {
+    variable("SLIPWAY_BIN").is_some() || skip("needs SLIPWAY_BIN, as `make test` sets it")
+}
+
 /// Returns whether this is root.
 pub fn is_root() -> bool {
     let status = fs_err::read_to_string("/proc/self/status").expect("/proc is mounted");
