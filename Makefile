@@ -14,7 +14,7 @@ BUILD_TOOLS := cc
 TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
 # Those that only tests use: other people's readers of layouts, daemons, and what shows each rename that a program makes.
 FOREIGN_TOOLS := podman dockerd docker busybox crun containerd ctr crane strace taskset setpriv mmdebstrap newuidmap \
-	useradd perl zip valgrind
+	useradd perl zip valgrind docker-registry htpasswd openssl
 DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
 .DEFAULT_GOAL := help

@@ -9,6 +9,7 @@ packages() {
   case $1 in
     cc) echo gcc libc6-dev ;; # Rust links with it, and two libraries are in C
     nsenter | unshare | taskset | setpriv) echo util-linux ;;
+    htpasswd) echo apache2-utils ;;
     busybox) echo busybox-static ;;
     crane) type -P go >/dev/null || echo golang-go ca-certificates ;;
     ctr) echo containerd ;;

@@ -1,0 +1,183 @@
+//! One registry: how it wants to be spoken to, and who we are to it.
+//!
+//! The first question to a registry is `GET /v2/`. Its answer says whether it speaks TLS and what it asks for:
+//! nothing, a password with each request, or a token from another server. Tokens are kept per scope until they end.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ureq::http::Method;
+
+use crate::challenge::{self, Challenge};
+use crate::client::Client;
+use crate::error::Error;
+use crate::exchange::{Request, Response};
+use crate::host;
+use crate::keychain::{Credentials, Secret};
+use crate::refusal;
+use crate::retry::{Failures, Trouble};
+use crate::token::{self, Token, TokenServer};
+use crate::url::Url;
+
+/// What is known of a registry.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Its name, as image names have it.
+    pub(crate) registry: String,
+    pub(crate) root: Url,
+    auth: Mutex<Auth>,
+}
+
+#[derive(Debug, Default)]
+struct Auth {
+    challenge: Option<Challenge>,
+    /// Looked up when the registry asks for some.
+    credentials: Option<Credentials>,
+    tokens: HashMap<Vec<String>, Token>,
+}
+
+impl Session {
+    /// Asks a registry how it wants to be spoken to.
+    pub(crate) fn begin(client: &Client, registry: &str, doing: &str) -> Result<Self, Error> {
+        let options = client.options();
+        let schemes = host::schemes(registry, &options.insecure);
+        let mut failures = Failures::default();
+        'tries: loop {
+            let mut failed: Option<Error> = None;
+            for scheme in schemes {
+                let root = Url::root(*scheme, host::authority(registry));
+                let response = match ping(client, &root, doing) {
+                    Ok(response) => response,
+                    Err(error) => {
+                        // Where neither way works, what the first one said counts.
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                };
+                if let Some(trouble) = Trouble::of_answer(&response)
+                    && options.retry.pause_after(&mut failures, &trouble)
+                {
+                    continue 'tries;
+                }
+                // What a TLS server says to plain text.
+                if let (Some(error), 400) = (failed.take(), response.status) {
+                    return Err(error);
+                }
+                let session = Self {
+                    registry: registry.to_owned(),
+                    root,
+                    auth: Mutex::default(),
+                };
+                if response.status >= 500 {
+                    return Err(session.refusal(response, doing));
+                }
+                session.auth().challenge = challenge::find(response.headers(AUTHENTICATE));
+                response.discard();
+                return Ok(session);
+            }
+            match failed {
+                Some(error) => {
+                    let trouble = Trouble::of_error(&error);
+                    let again =
+                        trouble.is_some_and(|it| options.retry.pause_after(&mut failures, &it));
+                    if !again {
+                        return Err(error);
+                    }
+                }
+                None => return Err(Error::protocol(doing, registry, "nothing at all")),
+            }
+        }
+    }
+
+    /// Returns the header that shows who we are, with a token for `scopes` if this registry wants one.
+    pub(crate) fn authorization(
+        &self,
+        client: &Client,
+        scopes: &[String],
+        doing: &str,
+    ) -> Result<Option<Secret>, Error> {
+        let mut auth = self.auth();
+        let Some(challenge) = auth.challenge.clone() else {
+            return Ok(None);
+        };
+        let credentials = match &auth.credentials {
+            Some(credentials) => credentials.clone(),
+            None => client.options().keychain.credentials(&self.registry)?,
+        };
+        auth.credentials = Some(credentials.clone());
+        let Challenge::Bearer { realm, service, .. } = challenge else {
+            return Ok(match credentials {
+                Credentials::IdentityToken(_) => None,
+                other => other.header(),
+            });
+        };
+        if let Credentials::RegistryToken(_) = credentials {
+            return Ok(credentials.header());
+        }
+        if let Some(token) = auth.tokens.get(scopes).filter(|it| it.is_fresh()) {
+            return Ok(Some(token.header()));
+        }
+        let server = TokenServer {
+            realm: &realm,
+            service: service.as_deref(),
+            credentials: &credentials,
+        };
+        // Locked meanwhile: other threads want the same token.
+        let token = token::fetch(client, self, &server, scopes, doing)?;
+        let header = token.header();
+        auth.tokens.insert(scopes.to_vec(), token);
+        Ok(Some(header))
+    }
+
+    /// Takes in what an answer of 401 asks for, and adds the scope that it names; returns whether to ask again.
+    pub(crate) fn learn(&self, response: &Response, scopes: &mut Vec<String>) -> bool {
+        let Some(challenge) = challenge::find(response.headers(AUTHENTICATE)) else {
+            return false;
+        };
+        let mut auth = self.auth();
+        let is_known = auth.challenge.as_ref() == Some(&challenge);
+        match &challenge {
+            Challenge::Basic if is_known => return false,
+            Challenge::Basic => {}
+            Challenge::Bearer { scope, .. } => {
+                match scope.clone().filter(|it| !scopes.contains(it)) {
+                    Some(scope) => scopes.push(scope),
+                    // The token was for this, and may have ended early.
+                    None => drop(auth.tokens.remove(scopes)),
+                }
+            }
+        }
+        auth.challenge = Some(challenge);
+        true
+    }
+
+    /// Returns the error that an answer means.
+    pub(crate) fn refusal(&self, response: Response, doing: &str) -> Error {
+        let auth = self.auth();
+        let tokens: Vec<_> = auth.tokens.values().map(Token::reveal).collect();
+        refusal::error(
+            &self.registry,
+            response,
+            doing,
+            auth.credentials.as_ref(),
+            &tokens,
+        )
+    }
+
+    fn auth(&self) -> MutexGuard<'_, Auth> {
+        // What is kept is only ever replaced as a whole.
+        self.auth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const AUTHENTICATE: &str = "www-authenticate";
+
+fn ping(client: &Client, root: &Url, doing: &str) -> Result<Response, Error> {
+    let malformed = |_| Error::protocol(doing, &root.authority, "a name that is no host");
+    let url = root.with("/v2/").map_err(malformed)?;
+    client.exchange(
+        &url,
+        &mut Request::new(Method::GET, url.clone(), Vec::new(), doing),
+        None,
+    )
+}

@@ -1,0 +1,121 @@
+//! Blobs of other images become blobs of a repository: those that it lacks, several at once.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use layout::blob::Blobs;
+use layout::manifest::{Descriptor, MediaType, to_oci};
+
+use crate::blobs::RegistryBlobs;
+use crate::error::Error;
+use crate::repository::Repository;
+use crate::upload::Stored;
+
+/// Blobs that are looked for or sent at the same time.
+const AT_ONCE: usize = 4;
+
+/// A blob, and where it is now.
+#[derive(Clone, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) blob: &'a Descriptor,
+    pub(crate) from: &'a Arc<dyn Blobs>,
+}
+
+/// Makes all these blobs blobs of the repository. Nothing is sent if one of them is nowhere.
+pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    let jobs: Vec<_> = jobs
+        .iter()
+        .filter(|it| seen.insert(&it.blob.digest) && !stays_where_it_is(it.blob))
+        .collect();
+    let lacking = Mutex::new(Vec::new());
+    each(&jobs, |job| {
+        if !is_there(to, job, doing)? {
+            let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
+            lacking.push((*job).clone());
+        }
+        Ok(())
+    })?;
+    let lacking = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
+    each(&lacking, |job| send(to, job, doing))
+}
+
+/// Returns whether the blob is in the repository, or became one of it by being mounted; fails if it is nowhere.
+fn is_there(to: &Repository, job: &Job<'_>, doing: &str) -> Result<bool, Error> {
+    if to.has_blob(&job.blob.digest, doing)? {
+        return Ok(true);
+    }
+    let from: &dyn Any = &**job.from;
+    if let Some(RegistryBlobs { repository, .. }) = from.downcast_ref()
+        && repository.registry == to.registry
+        && repository.name != to.name
+        && to.mount(&job.blob.digest, repository, doing)?
+    {
+        return Ok(true);
+    }
+    // Opened twice, here and to be sent; that is cheap for files, and for registries a request.
+    open(to, job, doing).map(|_| false)
+}
+
+fn open<'a>(to: &Repository, job: &Job<'a>, doing: &str) -> Result<Stored<'a>, Error> {
+    let opened = Stored::open(job.from, job.blob).map_err(|error| Error::Source {
+        doing: doing.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    opened.ok_or_else(|| Error::MissingBlob {
+        doing: doing.to_owned(),
+        host: to.registry.clone(),
+        digest: job.blob.digest.to_string(),
+        location: job.from.location(),
+    })
+}
+
+fn send(to: &Repository, job: &Job<'_>, doing: &str) -> Result<(), Error> {
+    let mut source = open(to, job, doing)?;
+    let session = to.session(doing)?;
+    let upload = to.begin_upload(&session, doing)?;
+    let upload = to.send_stream(&session, upload, &mut source, doing)?;
+    to.end_upload(&session, upload, &job.blob.digest, doing)
+}
+
+/// Layers that may not be given on stay where their descriptor says that they are.
+fn stays_where_it_is(blob: &Descriptor) -> bool {
+    let is_foreign = matches!(
+        to_oci(&blob.media_type),
+        MediaType::ImageLayerNonDistributable
+            | MediaType::ImageLayerNonDistributableGzip
+            | MediaType::ImageLayerNonDistributableZstd
+    );
+    is_foreign && !blob.urls.is_empty()
+}
+
+/// Works on all items, several at once, until one fails.
+fn each<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), Error> + Sync) -> Result<(), Error> {
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let run = || {
+        while !stop.load(Ordering::Relaxed)
+            && let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            if let Err(error) = work(item) {
+                stop.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    let threads = AT_ONCE.min(items.len());
+    if threads <= 1 {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let results = threads.into_iter().map(|thread| {
+            let result = thread.join();
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        // All are waited for, whatever comes of the first.
+        results.collect::<Vec<_>>().into_iter().collect()
+    })
+}

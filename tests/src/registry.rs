@@ -1,0 +1,340 @@
+//! Debian's `docker-registry` on a free port of this machine: open to all, with a password, with TLS, with tokens.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use fs_err as fs;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::http::{Answer, Listener, Request};
+use crate::program::{requires, run};
+
+/// Who may do everything where there are passwords.
+pub const USER: &str = "someone";
+/// That user's password.
+pub const PASSWORD: &str = "open sesame";
+
+/// A registry; its process ends and its folder goes when it is dropped.
+#[derive(Debug)]
+pub struct Registry {
+    process: Child,
+    port: u16,
+    dir: TempDir,
+    tokens: Option<TokenServer>,
+}
+
+impl Registry {
+    /// Returns false, and says so, where programs for registries are missing; fails instead in CI.
+    pub fn is_possible() -> bool {
+        requires(&["docker-registry", "htpasswd", "openssl"])
+    }
+
+    /// Starts a registry that asks nobody who he is.
+    pub fn start() -> Self {
+        Self::start_with(folder(), "", None)
+    }
+
+    /// Starts one that asks for [`USER`] and [`PASSWORD`] with each request.
+    pub fn with_password() -> Self {
+        let dir = folder();
+        let file = dir.path().join("htpasswd");
+        let line = run("htpasswd", &["-nbB", USER, PASSWORD]);
+        fs::write(&file, line).unwrap();
+        let auth = format!(
+            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+            file.display()
+        );
+        Self::start_with(dir, &auth, None)
+    }
+
+    /// Starts one that speaks TLS, with a certificate for `localhost` and 127.0.0.1 by the CA of [`Self::ca`].
+    pub fn with_tls() -> Self {
+        let dir = folder();
+        make_certificates(dir.path());
+        let (certificate, key) = (dir.path().join("server.pem"), dir.path().join("server.key"));
+        let tls = format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            certificate.display(),
+            key.display()
+        );
+        Self::start_with(dir, &tls, None)
+    }
+
+    /// Starts one that takes tokens of a server on another port, which knows [`USER`] and [`PASSWORD`].
+    pub fn with_tokens() -> Self {
+        let dir = folder();
+        make_certificates(dir.path());
+        let tokens = TokenServer::start(dir.path());
+        let auth = format!(
+            "auth:\n  token:\n    realm: http://{}/token\n    service: test-registry\n    issuer: test\n    rootcertbundle: {}\n",
+            tokens.listener.address(),
+            dir.path().join("ca.pem").display()
+        );
+        Self::start_with(dir, &auth, Some(tokens))
+    }
+
+    fn start_with(dir: TempDir, more: &str, tokens: Option<TokenServer>) -> Self {
+        for _ in 0..5 {
+            let port = free_port();
+            let config = dir.path().join("config.yml");
+            let text = format!(
+                "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
+                dir.path().join("storage").display()
+            );
+            fs::write(&config, text).unwrap();
+            let log = fs::File::create(dir.path().join("log")).unwrap();
+            let mut process = Command::new("docker-registry")
+                .arg("serve")
+                .arg(&config)
+                .stdout(Stdio::null())
+                .stderr(log.into_parts().0)
+                .spawn()
+                .unwrap();
+            if is_up(&mut process, port) {
+                return Self {
+                    process,
+                    port,
+                    dir,
+                    tokens,
+                };
+            }
+        }
+        let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+        panic!("docker-registry does not start: {log}");
+    }
+
+    /// Returns `127.0.0.1:<port>`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the name of an image there.
+    pub fn name(&self, image: &str) -> String {
+        format!("{}/{image}", self.address())
+    }
+
+    /// Returns the certificate of the CA of a registry with TLS.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    /// Returns the folder in which it keeps everything.
+    pub fn storage(&self) -> PathBuf {
+        self.dir.path().join("storage/docker/registry/v2")
+    }
+
+    /// Returns how many tokens were given out, by GET and by POST.
+    pub fn tokens_given(&self) -> usize {
+        let tokens = self.tokens.as_ref();
+        tokens.map_or(0, |it| it.requests.lock().unwrap().len())
+    }
+
+    /// Ends the process, as an accident would; [`Self::restart`] makes it go on.
+    pub fn stop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+
+    /// Starts the process anew, at the same port and with what it had.
+    pub fn restart(&mut self) {
+        self.process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(self.dir.path().join("config.yml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(
+            is_up(&mut self.process, self.port),
+            "it does not start again"
+        );
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Returns the header that shows that we are [`USER`].
+pub fn basic_header() -> String {
+    format!(
+        "Basic {}",
+        BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"))
+    )
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Waits until the port is open; false if the process ended instead.
+fn is_up(process: &mut Child, port: u16) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) {
+        if process.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process.kill().ok();
+    process.wait().ok();
+    false
+}
+
+/// Makes `ca.pem` with its key, and a server's certificate by it.
+fn make_certificates(dir: &Path) {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let extension = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    fs::write(dir.join("extension"), extension).unwrap();
+    let openssl = |text: &str| {
+        let args: Vec<_> = text
+            .split(' ')
+            .map(|it| it.replace('~', &path("")))
+            .collect();
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        run("openssl", &args);
+    };
+    openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout ~ca.key -out ~ca.pem -days 2 -subj /CN=test-ca",
+    );
+    openssl("req -newkey rsa:2048 -nodes -keyout ~server.key -out ~server.csr -subj /CN=localhost");
+    openssl(
+        "x509 -req -in ~server.csr -CA ~ca.pem -CAkey ~ca.key -CAcreateserial -days 2 -extfile ~extension -out ~server.pem",
+    );
+    openssl("x509 -in ~ca.pem -outform DER -out ~ca.der");
+}
+
+/// Gives out tokens for whatever is asked, to whoever knows the password; and for reading, to everybody.
+#[derive(Debug)]
+struct TokenServer {
+    listener: Listener,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+/// The identity token that the token server takes by POST.
+pub const IDENTITY_TOKEN: &str = "identity-of-someone";
+
+impl TokenServer {
+    fn start(dir: &Path) -> Self {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, dir) = (Arc::clone(&requests), dir.to_owned());
+        let listener = Listener::answering(move |request| {
+            seen.lock().unwrap().push(request.head.method.clone());
+            answer(request, &dir)
+        });
+        Self { listener, requests }
+    }
+}
+
+fn answer(request: &Request, dir: &Path) -> Answer {
+    let form = String::from_utf8_lossy(&request.body).into_owned();
+    let query = request.head.target.split_once('?').map(|(_, query)| query);
+    let parameters = parameters(query.unwrap_or(&form));
+    let values = |name: &str| {
+        let all = parameters.iter().filter(move |(it, _)| it == name);
+        all.flat_map(|(_, value)| value.split(' ').map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let is_known = match request.head.header("authorization") {
+        Some(header) if header == basic_header() => true,
+        Some(_) => {
+            return Answer::of(
+                401,
+                r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}"#,
+            );
+        }
+        None => values("refresh_token") == [IDENTITY_TOKEN],
+    };
+    let access: Vec<_> = values("scope")
+        .iter()
+        .filter_map(|scope| {
+            let mut parts = scope.split(':');
+            let (kind, name, actions) = (parts.next()?, parts.next()?, parts.next()?);
+            let actions: Vec<_> = actions
+                .split(',')
+                .filter(|it| is_known || *it == "pull")
+                .collect();
+            Some(json!({"type": kind, "name": name, "actions": actions}))
+        })
+        .collect();
+    let token = token(&json!(access), dir);
+    Answer::of(200, json!({"token": token, "expires_in": 300}).to_string())
+}
+
+fn parameters(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter_map(|it| it.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), decoded(value)))
+        .collect()
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex: String = rest.by_ref().take(2).map(char::from).collect();
+            bytes.extend(u8::from_str_radix(&hex, 16));
+        } else {
+            bytes.push(if byte == b'+' { b' ' } else { byte });
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Returns a JSON web token that the CA's key signed.
+fn token(access: &serde_json::Value, dir: &Path) -> String {
+    static SERIAL: Mutex<u32> = Mutex::new(0);
+    let serial = {
+        let mut serial = SERIAL.lock().unwrap();
+        *serial += 1;
+        *serial
+    };
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let certificate = BASE64_STANDARD.encode(fs::read(dir.join("ca.der")).unwrap());
+    let header = json!({"typ": "JWT", "alg": "RS256", "x5c": [certificate]});
+    let claims = json!({
+        "iss": "test", "sub": USER, "aud": "test-registry", "jti": serial.to_string(),
+        "iat": now - 10, "nbf": now - 10, "exp": now + 300, "access": access,
+    });
+    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let signed = format!(
+        "{}.{}",
+        encode(header.to_string().as_bytes()),
+        encode(claims.to_string().as_bytes())
+    );
+    let input = dir.join(format!("token-{serial}"));
+    let output = dir.join(format!("signature-{serial}"));
+    fs::write(&input, &signed).unwrap();
+    let path = |it: &Path| it.display().to_string();
+    let key = path(&dir.join("ca.key"));
+    run(
+        "openssl",
+        &[
+            "dgst",
+            "-sha256",
+            "-sign",
+            &key,
+            "-out",
+            &path(&output),
+            &path(&input),
+        ],
+    );
+    format!("{signed}.{}", encode(&fs::read(&output).unwrap()))
+}
