@@ -7,6 +7,8 @@ use std::fmt::{self, Display};
 use std::io;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
+
 /// What went wrong, outermost action first.
 #[derive(Debug)]
 pub(crate) struct Error(String);
@@ -30,12 +32,28 @@ impl From<io::Error> for Error {
     /// Names the system's reason as Go programs do, because scripts look for it: `no such file or directory`,
     /// without capital and number.
     fn from(error: io::Error) -> Self {
+        if let Some(reason) = error.raw_os_error().and_then(reason) {
+            return Self::new(reason);
+        }
         let text = error.to_string();
         let reason = text.split(" (os error").next().unwrap_or_default();
         let mut letters = reason.chars();
         let first = letters.next().map(|letter| letter.to_ascii_lowercase());
         Self(first.into_iter().chain(letters).collect())
     }
+}
+
+/// Returns the reasons that libcs name differently, in the words of Go and glibc.
+fn reason(errno: i32) -> Option<&'static str> {
+    Some(match Errno::from_raw(errno) {
+        Errno::EIO => "input/output error",
+        Errno::ENOMEM => "cannot allocate memory",
+        Errno::EBUSY => "device or resource busy",
+        Errno::EMFILE => "too many open files",
+        Errno::ENAMETOOLONG => "file name too long",
+        Errno::ELOOP => "too many levels of symbolic links",
+        _ => return None,
+    })
 }
 
 /// Puts what was being done in front of an error.
@@ -87,11 +105,16 @@ mod tests {
         // errno, text of Go's syscall.Errno on Linux
         for (errno, text) in [
             (2, "no such file or directory"),
+            (5, "input/output error"),
             (8, "exec format error"),
+            (12, "cannot allocate memory"),
             (13, "permission denied"),
+            (16, "device or resource busy"),
             (20, "not a directory"),
             (21, "is a directory"),
             (22, "invalid argument"),
+            (24, "too many open files"),
+            (36, "file name too long"),
             (40, "too many levels of symbolic links"),
         ] {
             let error = Error::from(io::Error::from_raw_os_error(errno));
