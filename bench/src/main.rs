@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a build of `bash-hello` with everything cached | the five phases, run directly |
 //! | a container, until its program runs, each way and each runtime | a process |
+//! | the launcher, until its process has ended | the process |
 //! | unpacking an image of about 30 MB | `tar -xzf` of the same layers |
 //! | exports of large trees, cold, unchanged, with a cache, and what comes before | `tar \| pigz -1 \| sha256sum` of the tree |
 //! | a build with one large layer, first and unchanged | `sha256sum` of the layer's file |
@@ -16,6 +17,7 @@
 mod builds;
 mod containers;
 mod export;
+mod launcher;
 mod report;
 mod stopwatch;
 mod unpacking;
@@ -69,6 +71,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let desk = Desk::of(Person::Root);
     builds::warm(&desk, args.rounds, &mut table)?;
     containers::start(&desk, args.rounds, &mut table)?;
+    launcher::start(args.rounds, &mut table)?;
     unpacking::first(args.rounds, &mut table)?;
     builds::large_layer(&desk, args.layer, &mut table)?;
     Ok(ExitCode::SUCCESS)
