@@ -431,3 +431,6 @@ fn end_file(out: &mut Upload, size: u64) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

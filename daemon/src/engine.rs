@@ -110,7 +110,7 @@ impl Engine {
         let (id, repository) = (encoded(id.as_ref()), encoded(&name.context()));
         let path = format!("/images/{id}/tag?repo={repository}&tag={}", encoded(tag));
         let answer = self.send(&doing, "POST", &path, SHORT)?;
-        self.succeeded(&doing, answer)?;
+        self.succeeded(&doing, answer)?.skip();
         Ok(())
     }
 
@@ -121,9 +121,10 @@ impl Engine {
         let path = format!("/images/{}?force=1", encoded(name));
         let answer = self.send(&doing, "DELETE", &path, SHORT)?;
         if answer.status == 404 {
+            answer.skip();
             return Ok(false);
         }
-        self.succeeded(&doing, answer)?;
+        self.succeeded(&doing, answer)?.skip();
         Ok(true)
     }
 
@@ -133,6 +134,7 @@ impl Engine {
         let path = format!("/images/{}/json", encoded(name));
         let answer = self.get(&doing, &path, SHORT)?;
         if answer.status == 404 {
+            answer.skip();
             return Ok(None);
         }
         let answer = self.succeeded(&doing, answer)?;
@@ -390,3 +392,6 @@ fn encoded(name: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

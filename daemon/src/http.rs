@@ -83,7 +83,7 @@ impl Client {
         if let Some(connection) = self.take_idle() {
             match self.send_on(connection, request) {
                 // The daemon hung up between two requests, which it may.
-                Err(error) if is_gone(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 answer => return answer.map_err(Failure::Talk),
             }
         }
@@ -145,12 +145,6 @@ fn head(request: Request<'_>, fields: &str) -> Vec<u8> {
     let version = env!("CARGO_PKG_VERSION");
     format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: slipway/{version}\r\n{fields}\r\n")
         .into_bytes()
-}
-
-/// True if the other side closed the connection before it said anything.
-fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// A stream in both directions.
@@ -218,7 +212,7 @@ impl io::Read for Stream {
             Self::Unix(stream) => stream.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
         };
-        read.map_err(silent)
+        read.map_err(explained)
     }
 }
 
@@ -228,7 +222,7 @@ impl Write for Connection {
             Stream::Unix(stream) => stream.write(bytes),
             Stream::Tcp(stream) => stream.write(bytes),
         };
-        written.map_err(silent)
+        written.map_err(explained)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -245,13 +239,24 @@ impl AsFd for Stream {
     }
 }
 
-/// Says what a time-out means, which the kernel calls `Resource temporarily unavailable`.
-fn silent(error: io::Error) -> io::Error {
+/// Says what the kernel calls `Resource temporarily unavailable` and `Broken pipe`.
+fn explained(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => io::Error::new(
             io::ErrorKind::TimedOut,
             "it has not answered for a long time\nsee its log",
         ),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => hung_up(),
         _ => error,
     }
 }
+
+fn hung_up() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "it closed the connection\nsee its log, and try again",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -235,3 +235,6 @@ impl Blobs for DaemonBlobs {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

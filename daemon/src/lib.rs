@@ -16,6 +16,8 @@
 mod draft;
 mod engine;
 mod error;
+#[cfg(test)]
+mod fake;
 mod host;
 mod http;
 mod image;

@@ -268,3 +268,6 @@ fn invalid(error: io::Error) -> io::Error {
 fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
+
+#[cfg(test)]
+mod tests;

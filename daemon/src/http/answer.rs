@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, ErrorKind, Read};
 use std::sync::Arc;
 
-use super::{Client, Connection};
+use super::{Client, Connection, hung_up};
 
 /// Bytes that a head may have; a daemon's has some hundred.
 const MAX_HEAD: u64 = 64 << 10;
@@ -79,6 +79,12 @@ impl Answer {
     /// Returns a field of the head by its name in small letters.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         field(&self.fields, name)
+    }
+
+    /// Reads a body that nobody wants, so that the connection can be used again.
+    pub(crate) fn skip(self) {
+        // One that is long or broken is not worth it.
+        io::copy(&mut self.body.take(MAX_HEAD), &mut io::sink()).ok();
     }
 
     /// Reads a body of at most `most` bytes.
@@ -213,13 +219,18 @@ impl Body {
     }
 
     fn end_chunk(&mut self) -> io::Result<()> {
-        if let Some(connection) = &mut self.connection
-            && !line(connection, &mut 2)?.is_empty()
-        {
-            return Err(damaged("a chunk that is longer than it says"));
+        let mut end = Vec::new();
+        if let Some(connection) = &mut self.connection {
+            (&mut connection.stream).take(2).read_to_end(&mut end)?;
         }
-        self.left = Left::NextChunk;
-        Ok(())
+        match &end[..] {
+            b"\r\n" => {
+                self.left = Left::NextChunk;
+                Ok(())
+            }
+            [_, _] => Err(damaged("a chunk that is longer than it says")),
+            _ => Err(hung_up()),
+        }
     }
 
     /// Everything is read: the connection is free for the next request.
@@ -238,13 +249,6 @@ fn parse(text: &str, radix: u32) -> io::Result<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = u64::from_str_radix(text, radix).ok().filter(|_| digits);
     number.ok_or(damaged("a length that is no number"))
-}
-
-fn hung_up() -> io::Error {
-    io::Error::new(
-        ErrorKind::UnexpectedEof,
-        "it closed the connection\nsee its log, and try again",
-    )
 }
 
 fn damaged(what: &str) -> io::Error {
