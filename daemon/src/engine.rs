@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::http::{Answer, Client, Failure, LONG, Request, SHORT, Upload};
 use crate::image::{self, Inspected, LayerTars, PastStep};
 use crate::saved::Saved;
+use crate::whole;
 
 /// The oldest version of the API that has all that is asked for.
 const OLDEST: Version = Version(1, 24);
@@ -23,6 +24,9 @@ const OLDEST_TEXT: &str = "1.24";
 
 /// The newest version of the API whose changes were looked at. A newer daemon speaks this one too.
 const NEWEST: Version = Version(1, 51);
+
+/// What every conversation begins with.
+const ASK_VERSIONS: &str = "ask for versions";
 
 /// Bytes that a description of an image may have.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -67,7 +71,7 @@ impl Engine {
     pub fn hold(&self) -> Result<(), Error> {
         self.client
             .hold(AT_ONCE)
-            .map_err(|error| self.unreachable(error))?;
+            .map_err(|error| self.unreachable(ASK_VERSIONS, error))?;
         self.offer()?;
         Ok(())
     }
@@ -91,6 +95,19 @@ impl Engine {
         let history: Vec<PastStep> = self.parse_list(&doing, answer)?;
         let image = image::of_inspected(self, name, inspected, history, tars);
         Ok(Some(image.map_err(Box::new)?))
+    }
+
+    /// Returns an image with everything in it, fetched at once, for who copies it elsewhere; `None` if the daemon has
+    /// none such.
+    ///
+    /// Its config has the bytes that it has in the daemon, its layers are plain tars, and its manifest is made of these.
+    pub fn whole_image(&self, name: &str) -> Result<Option<Image>, Error> {
+        let Some(inspected) = self.inspect(name)? else {
+            return Ok(None);
+        };
+        let saved = self.save(&inspected.id)?;
+        let location = format!("image {name} of the daemon at {}", self.host());
+        Ok(Some(whole::of_saved(&saved, &location)?))
     }
 
     /// Begins an image of that name, which has to have a tag.
@@ -192,7 +209,7 @@ impl Engine {
             target: "/_ping",
             patience: SHORT,
         };
-        let doing = "ask for versions";
+        let doing = ASK_VERSIONS;
         let answer = self
             .client
             .send(request)
@@ -299,13 +316,14 @@ impl Engine {
 
     fn failed(&self, doing: &str, failure: Failure) -> Error {
         match failure {
-            Failure::Connect(error) => self.unreachable(error),
+            Failure::Connect(error) => self.unreachable(doing, error),
             Failure::Talk(error) => self.lost_or_damaged(doing, error),
         }
     }
 
-    fn unreachable(&self, error: std::io::Error) -> Error {
+    fn unreachable(&self, doing: &str, error: std::io::Error) -> Error {
         Error::Unreachable {
+            doing: doing.to_owned(),
             host: self.host().clone(),
             source: error.into(),
         }

@@ -103,8 +103,10 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] Box<image::Error>),
     /// Nobody answers.
-    #[error("failed to connect to the daemon at {host}")]
+    #[error("failed to {doing}: no connection to the daemon at {host}")]
     Unreachable {
+        /// What was to be done, to which image.
+        doing: String,
         /// Where the daemon should listen.
         host: Host,
         /// Why not.

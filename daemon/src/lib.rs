@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod image;
 mod saved;
+mod whole;
 
 pub use draft::DaemonDraft;
 pub use engine::Engine;

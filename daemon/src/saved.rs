@@ -33,6 +33,13 @@ const MAX_LINKS: usize = 8;
 pub(crate) struct Saved {
     image: Digest,
     file: Arc<fs::File>,
+    contents: Contents,
+}
+
+/// What is in the file.
+#[derive(Debug)]
+struct Contents {
+    config: Vec<u8>,
     /// Offset and size by diffID.
     places: HashMap<String, Place>,
 }
@@ -93,12 +100,17 @@ impl Saved {
             return Err(here(damaged("it is larger than any image")));
         }
         let file = Arc::new(file);
-        let places = places(&file).map_err(|error| failed(invalid(error)))?;
+        let contents = Contents::find(&file).map_err(|error| failed(invalid(error)))?;
         Ok(Self {
             image: image.clone(),
             file,
-            places,
+            contents,
         })
+    }
+
+    /// Returns the bytes of the config.
+    pub(crate) fn config(&self) -> &[u8] {
+        &self.contents.config
     }
 
     /// Returns a layer's tar.
@@ -107,7 +119,7 @@ impl Saved {
             image: self.image.to_string(),
             source,
         };
-        let place = self.places.get(diff_id.0.as_ref());
+        let place = self.contents.places.get(diff_id.0.as_ref());
         let place = place.ok_or_else(|| here(damaged("the daemon left a layer out")))?;
         let tar = LayerTar::new(&self.file, place.offset, place.size);
         let mut magic = [0; 4];
@@ -139,24 +151,25 @@ fn copy(
     }
 }
 
-/// Returns where each layer is.
-fn places(file: &Arc<fs::File>) -> io::Result<HashMap<String, Place>> {
-    let members = Members::find(file)?;
-    let [entry] = &members.manifest(file)?[..] else {
-        return Err(damaged("its manifest.json does not name one image"));
-    };
-    let config = members.document(file, &entry.config)?;
-    let config = ImageConfig::from_slice(&config)?;
-    if config.diff_ids.len() != entry.layers.len() {
-        return Err(damaged(
-            "its manifest.json has not as many layers as its config",
-        ));
+impl Contents {
+    fn find(file: &Arc<fs::File>) -> io::Result<Self> {
+        let members = Members::find(file)?;
+        let [entry] = &members.manifest(file)?[..] else {
+            return Err(damaged("its manifest.json does not name one image"));
+        };
+        let config = members.document(file, &entry.config)?;
+        let diff_ids = ImageConfig::from_slice(&config)?.diff_ids;
+        if diff_ids.len() != entry.layers.len() {
+            return Err(damaged(
+                "its manifest.json has not as many layers as its config",
+            ));
+        }
+        let mut places = HashMap::new();
+        for (diff_id, name) in diff_ids.iter().zip(&entry.layers) {
+            places.insert(diff_id.to_string(), members.place(name)?);
+        }
+        Ok(Self { config, places })
     }
-    let mut places = HashMap::new();
-    for (diff_id, name) in config.diff_ids.iter().zip(&entry.layers) {
-        places.insert(diff_id.to_string(), members.place(name)?);
-    }
-    Ok(places)
 }
 
 /// The one image of `manifest.json`.

@@ -127,7 +127,9 @@ fn a_daemon_that_is_not_there_is_said_to_be_absent() {
     for (path, expected) in cases {
         let host = format!("unix://{}", path.display());
         let engine = Engine::at(&host).unwrap();
-        let expected = format!("failed to connect to the daemon at {host}: {expected}");
+        let expected = format!(
+            "failed to ask for versions: no connection to the daemon at {host}: {expected}"
+        );
         assert_eq!(text(&engine.hold().unwrap_err()), expected);
         assert_eq!(text(&engine.image("app", None).unwrap_err()), expected);
     }

@@ -8,19 +8,9 @@ use layout::draft::Draft as _;
 use layout::editor::CommitOptions;
 use layout::layer::WriteOptions;
 use layout::{History, ImageEditor};
-use tests::engine::{Daemon, KINDS, Kind, Relay};
-use tests::program::requires;
+use tests::engine::{KINDS, Kind, Relay};
 
-use crate::kit::{Desk, commit, image, reference};
-
-fn start(kind: Kind) -> Option<(Daemon, Engine)> {
-    if !requires(&["busybox"]) {
-        return None;
-    }
-    let daemon = Daemon::start(kind)?;
-    let engine = Engine::at(&daemon.host()).unwrap();
-    Some((daemon, engine))
-}
+use crate::kit::{Desk, commit, image, reference, start};
 
 #[test]
 fn foreign_an_image_is_made_and_run() {

@@ -10,6 +10,18 @@ use layout::layer::{Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
 use layout::{History, Image, ImageEditor, Reference};
 use tempfile::TempDir;
+use tests::engine::{Daemon, Kind};
+use tests::program::requires;
+
+/// Starts a daemon; none where something for it is missing.
+pub(crate) fn start(kind: Kind) -> Option<(Daemon, Engine)> {
+    if !requires(&["busybox"]) {
+        return None;
+    }
+    let daemon = Daemon::start(kind)?;
+    let engine = Engine::at(&daemon.host()).unwrap();
+    Some((daemon, engine))
+}
 
 /// Files of layers, and what makes images of them.
 pub(crate) struct Desk {

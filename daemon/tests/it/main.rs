@@ -5,5 +5,7 @@
     reason = "the kit is test code: what goes wrong ends the test"
 )]
 
+mod copies;
+mod faults;
 mod images;
 mod kit;
