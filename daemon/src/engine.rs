@@ -4,7 +4,9 @@
 
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use layout::manifest::Platform;
 use layout::name::Identifier;
 use layout::{Digest, Image, Reference, json};
 use serde::Deserialize;
@@ -24,6 +26,9 @@ const OLDEST_TEXT: &str = "1.24";
 
 /// The newest version of the API whose changes were looked at. A newer daemon speaks this one too.
 const NEWEST: Version = Version(1, 51);
+
+/// The version from which on images of other platforms may have the same name.
+const OF_PLATFORMS: Version = Version(1, 49);
 
 /// What every conversation begins with.
 const ASK_VERSIONS: &str = "ask for versions";
@@ -90,7 +95,7 @@ impl Engine {
         };
         let doing = format!("read the history of image {name}");
         let path = format!("/images/{}/history", encoded(inspected.id.as_ref()));
-        let answer = self.get(&doing, &path, SHORT)?;
+        let answer = self.get_of_host(&doing, &path, SHORT)?;
         let answer = self.succeeded(&doing, answer)?;
         let history: Vec<PastStep> = self.parse_list(&doing, answer)?;
         let image = image::of_inspected(self, name, inspected, history, tars);
@@ -155,14 +160,23 @@ impl Engine {
             return Ok(None);
         }
         let answer = self.succeeded(&doing, answer)?;
-        Ok(Some(self.parse(&doing, answer)?))
+        let found: Inspected = self.parse(&doing, answer)?;
+        if self.offer()?.version < OF_PLATFORMS {
+            return Ok(Some(found));
+        }
+        let answer = self.get_of_host(&doing, &path, SHORT)?;
+        let answer = self.succeeded(&doing, answer)?;
+        let mut of_host: Inspected = self.parse(&doing, answer)?;
+        // One ID stands for the images of all platforms.
+        of_host.id = found.id;
+        Ok(Some(of_host))
     }
 
     /// Fetches all layers of an image into a file without a name.
     pub(crate) fn save(&self, id: &Digest) -> Result<Saved, Error> {
         let doing = format!("save image {id}");
         let path = format!("/images/{}/get", encoded(id.as_ref()));
-        let answer = self.get(&doing, &path, LONG)?;
+        let answer = self.get_of_host(&doing, &path, LONG)?;
         let answer = self.succeeded(&doing, answer)?;
         Saved::read(answer.body, id, |source| {
             self.lost_or_damaged(&doing, source)
@@ -254,8 +268,27 @@ impl Engine {
         Arc::ptr_eq(&self.client, &other.client)
     }
 
-    fn get(&self, doing: &str, path: &str, patience: std::time::Duration) -> Result<Answer, Error> {
+    fn get(&self, doing: &str, path: &str, patience: Duration) -> Result<Answer, Error> {
         self.send(doing, "GET", path, patience)
+    }
+
+    /// Asks for the image of this program's platform among those of a name; for any, if there is none for it.
+    ///
+    /// Left to itself a daemon takes its own platform, which is another one where this program is emulated.
+    fn get_of_host(&self, doing: &str, path: &str, patience: Duration) -> Result<Answer, Error> {
+        if self.offer()?.version >= OF_PLATFORMS {
+            let Platform {
+                architecture, os, ..
+            } = Platform::host();
+            let platform = format!(r#"{{"os":"{os}","architecture":"{architecture}"}}"#);
+            let path = format!("{path}?platform={}", encoded(&platform));
+            let answer = self.get(doing, &path, patience)?;
+            if answer.status != 404 {
+                return Ok(answer);
+            }
+            answer.skip();
+        }
+        self.get(doing, path, patience)
     }
 
     fn send(
@@ -263,7 +296,7 @@ impl Engine {
         doing: &str,
         method: &'static str,
         path: &str,
-        patience: std::time::Duration,
+        patience: Duration,
     ) -> Result<Answer, Error> {
         let target = self.target(path)?;
         let request = Request {

@@ -183,3 +183,31 @@ fn connections_are_made_before_rights_are_given_up() {
     drop(upload);
     assert_eq!(fake.connections(), 2);
 }
+
+#[test]
+fn the_image_of_this_platform_is_taken_where_there_are_several() {
+    let (id, other) = (sha256(b"all"), sha256(b"one"));
+    for (has_platform, expected) in [(true, "of this platform"), (false, "of any")] {
+        let (all, one) = (id.clone(), other.clone());
+        let fake = Fake::start(move |line| {
+            let is_asked =
+                line.contains(r"?platform=%7B%22os%22:%22linux%22%2C%22architecture%22:%22");
+            match line.split(['?', '/']).nth_back(usize::from(is_asked)) {
+                Some("_ping") => Reply::Say(with_fields("Api-Version: 1.49\r\n", "OK")),
+                _ if is_asked && !has_platform => refused(404, "not for that platform"),
+                Some("json") if is_asked => {
+                    ok(&format!(r#"{{"Id":"{one}","Author":"of this platform"}}"#))
+                }
+                Some("json") => ok(&format!(r#"{{"Id":"{all}","Author":"of any"}}"#)),
+                Some("history") => ok("[]"),
+                _ => refused(500, line),
+            }
+        });
+        let engine = Engine::at(&fake.host()).unwrap();
+        engine.hold().unwrap();
+        let image = engine.image("app", None).unwrap().unwrap();
+        assert_eq!(image.config().author, expected);
+        assert_eq!(image.digest(), &id);
+        assert_eq!(fake.connections(), 2);
+    }
+}
