@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::blob::{self, Blobs};
 use crate::config::ImageConfig;
-use crate::digest::{DiffId, Digest, Verified};
+use crate::digest::{DiffId, Digest, Mismatch, Verified};
 use crate::held::HeldBlobs;
 use crate::manifest::{Descriptor, Document, DocumentError, Manifest};
 
@@ -145,11 +145,37 @@ pub fn open_layer(
     let Some(raw) = blobs.open(layer)? else {
         return Ok(None);
     };
-    let tar = decompressed(raw)?;
     let what = format!("layer {} in {}", layer.digest, blobs.location());
+    let tar = Named {
+        inner: decompressed(raw)?,
+        what: what.clone(),
+    };
     match Verified::new(tar, &diff_id.0, None, what) {
         Some(reader) => Ok(Some(Box::new(reader))),
         None => Err(blob::Error::Algorithm(diff_id.0.clone())),
+    }
+}
+
+/// Says which layer it is that a decoder cannot make sense of.
+struct Named<R> {
+    inner: R,
+    what: String,
+}
+
+impl<R: Read> Read for Named<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            let is_decoders = matches!(
+                kind,
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            );
+            let mismatch: Option<&Mismatch> = error.get_ref().and_then(|it| it.downcast_ref());
+            if !is_decoders || mismatch.is_some() {
+                return error;
+            }
+            io::Error::new(kind, format!("{} is damaged: {error}", self.what))
+        })
     }
 }
 

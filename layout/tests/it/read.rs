@@ -98,6 +98,19 @@ fn a_damaged_layer_is_never_read_to_its_end() {
         assert!(error.contains("is damaged"), "{name}: {error}");
         assert!(error.contains(path.to_str().unwrap()), "{name}: {error}");
     }
+    // What gzip itself makes no sense of, before the blob's end.
+    let fixture = Fixture::empty();
+    fixture.image(&[gzip(good.clone())], OCI_MANIFEST, OCI_CONFIG, OCI_LAYER);
+    let image = fixture.open();
+    let digest = image.manifest().layers[0].digest.to_string();
+    let path = fixture.blob_path(&digest);
+    let mut blob = fs::read(&path).unwrap();
+    *blob.last_mut().unwrap() ^= 1;
+    fs::write(&path, blob).unwrap();
+    let reader = image.open_layer(&image.diff_ids()[0]).unwrap();
+    let error = reader.unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+    let expected = format!("layer {digest} in ");
+    assert!(error.to_string().starts_with(&expected), "{error}");
     let fixture = Fixture::empty();
     let lie = Blob {
         tar: good,
