@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use fs_err as fs;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Answer, Listener, Request};
+use crate::image::read_blob;
 use crate::program::{requires, run};
 
 /// Who may do everything where there are passwords.
@@ -32,7 +33,7 @@ pub struct Registry {
 impl Registry {
     /// Returns false, and says so, where programs for registries are missing; fails instead in CI.
     pub fn is_possible() -> bool {
-        requires(&["docker-registry", "htpasswd", "openssl"])
+        requires(&["docker-registry", "htpasswd", "openssl", "curl"])
     }
 
     /// Starts a registry that asks nobody who he is.
@@ -133,6 +134,46 @@ impl Registry {
     pub fn tokens_given(&self) -> usize {
         let tokens = self.tokens.as_ref();
         tokens.map_or(0, |it| it.requests.lock().unwrap().len())
+    }
+
+    /// Takes an image of a layout in, whatever its media types are: the blobs, and then its manifest by its digest.
+    pub fn take_image(&self, repository: &str, layout: &Path, image: &Value) {
+        let manifest = read_blob(layout, image);
+        let parsed: Value = serde_json::from_slice(&manifest).unwrap();
+        let layers = parsed["layers"].as_array().expect("layers");
+        for blob in layers.iter().chain([&parsed["config"]]) {
+            self.take_blob(repository, layout, blob);
+        }
+        let digest = image["digest"].as_str().expect("a digest");
+        let media_type = image["mediaType"].as_str().expect("a media type");
+        self.take_manifest(repository, digest, media_type, &manifest);
+    }
+
+    fn take_blob(&self, repository: &str, layout: &Path, blob: &Value) {
+        let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.address());
+        let headers = run("curl", &["-sSf", "-D", "-", "-X", "POST", &url]);
+        let mut lines = headers.lines();
+        let place = lines.find_map(|it| it.strip_prefix("Location: "));
+        let digest = blob["digest"].as_str().expect("a digest");
+        let url = format!("{}&digest={digest}", place.expect("a place").trim());
+        self.send(&url, "application/octet-stream", &read_blob(layout, blob));
+    }
+
+    /// Takes a manifest or an index in, under a tag or its digest.
+    pub fn take_manifest(&self, repository: &str, name: &str, media_type: &str, bytes: &[u8]) {
+        let url = format!("http://{}/v2/{repository}/manifests/{name}", self.address());
+        self.send(&url, media_type, bytes);
+    }
+
+    fn send(&self, url: &str, media_type: &str, bytes: &[u8]) {
+        let file = self.dir.path().join("sent");
+        fs::write(&file, bytes).unwrap();
+        let (kind, body) = (
+            format!("Content-Type: {media_type}"),
+            format!("@{}", file.display()),
+        );
+        let options = ["-sSf", "-X", "PUT", "-H", &kind, "--data-binary", &body];
+        run("curl", &[&options[..], &[url]].concat());
     }
 
     /// Ends the process, as an accident would; [`Self::restart`] makes it go on.
@@ -299,7 +340,7 @@ fn decoded(text: &str) -> String {
 }
 
 /// Returns a JSON web token that the CA's key signed.
-fn token(access: &serde_json::Value, dir: &Path) -> String {
+fn token(access: &Value, dir: &Path) -> String {
     static SERIAL: Mutex<u32> = Mutex::new(0);
     let serial = {
         let mut serial = SERIAL.lock().unwrap();

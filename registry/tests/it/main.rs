@@ -6,3 +6,4 @@ mod credentials;
 mod faults;
 mod images;
 mod kit;
+mod redirects;
