@@ -7,7 +7,7 @@
 //!
 //! Layers go to the daemon while they are made; nothing is compressed and nothing is put aside. A layer that the daemon
 //! has is an empty file in the stream: Docker opens no layer whose chain of diffIDs it knows, podman none whose diffID.
-//! Its image has to be there, though, so those that lead to such a layer are asked for once more at the end.
+//! One that does not take that gets everything in a second stream.
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
@@ -21,14 +21,14 @@ use layout::manifest::MediaType;
 use layout::{Descriptor, DiffId, blob, json, store};
 use serde::Serialize;
 
+use self::stream::{Both, Exact, begin_file, end_archive, end_file};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::http::{Answer, Upload};
 use crate::image::DaemonBlobs;
 use crate::saved::LayerTar;
 
-/// A block of a tar, empty.
-const BLOCK: [u8; 512] = [0; 512];
+mod stream;
 
 /// An image that is being loaded. Dropped, it ends the stream before its end, and the daemon keeps nothing of it.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub struct DaemonDraft {
     sent: HashMap<DiffId, String>,
     /// Layers of the stream, those that were sent twice included.
     files: usize,
+    /// The layers that were written, for a daemon that wants all of them.
+    written: HashMap<DiffId, Layer>,
+    /// All layers, if some were left out.
+    left_out: Option<Vec<Wanted>>,
 }
 
 /// How far the stream is.
@@ -62,6 +66,8 @@ impl DaemonDraft {
             load: Load::NotBegun,
             sent: HashMap::new(),
             files: 0,
+            written: HashMap::new(),
+            left_out: None,
         }
     }
 
@@ -110,11 +116,69 @@ impl DaemonDraft {
                 self.load = Load::Open(upload);
                 Ok(())
             }
-            (Err(source), true) => Err(Error::Scratch {
-                image: self.name.clone(),
-                source,
-            }),
+            (Err(error), true) => Err(self.here(error)),
             (Err(error), false) => Err(self.interrupted(upload, error)),
+        }
+    }
+
+    /// Sends config and `manifest.json`, and waits until the daemon has made an image of all.
+    fn end(&mut self, config: (&str, &str), diff_ids: &[DiffId]) -> Result<(), store::Error> {
+        let names = diff_ids.iter();
+        let manifest = json::to_string(&[ManifestEntry {
+            config: config.0,
+            repo_tags: [&self.name],
+            layers: names.filter_map(|it| self.sent.get(it)).collect(),
+        }])?;
+        for (name, text) in [config, ("manifest.json", &manifest)] {
+            self.send(name, text.len() as u64, &mut text.as_bytes())?;
+        }
+        let mut upload = self.take_load()?;
+        let answer = match end_archive(&mut upload) {
+            Ok(()) => upload.finish().map_err(|error| self.lost(error))?,
+            Err(error) => return Err(self.interrupted(upload, error).into()),
+        };
+        Ok(self.engine.loaded(&self.doing(), answer)?)
+    }
+
+    /// Begins another stream, and leaves no layer out.
+    fn send_all(&mut self, layers: &[Wanted]) -> Result<(), store::Error> {
+        self.load = Load::NotBegun;
+        self.sent.clear();
+        for layer in layers {
+            if self.sent.contains_key(&layer.diff_id) {
+                continue;
+            }
+            match self.written.remove(&layer.diff_id) {
+                Some(again) => {
+                    let again = self.write_layer(&again, &WriteOptions::default(), None);
+                    let again = again.map_err(|error| self.here(error))?;
+                    if again.diff_id != layer.diff_id {
+                        let error = self.here("a layer is not what it was when it was first sent");
+                        return Err(error.into());
+                    }
+                }
+                None => self.send_layer(layer)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a layer that exists already.
+    fn send_layer(&mut self, layer: &Wanted) -> Result<(), store::Error> {
+        let Some(tar) = self.tar_of(layer)? else {
+            return Err(self.absent(layer));
+        };
+        let name = self.next_name();
+        self.send(&name, tar.size(), &mut tar.reader())?;
+        self.sent.insert(layer.diff_id.clone(), name);
+        Ok(())
+    }
+
+    /// Says that it is something on this machine that failed.
+    fn here(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Scratch {
+            image: self.name.clone(),
+            source: io::Error::other(source),
         }
     }
 
@@ -165,10 +229,7 @@ impl DaemonDraft {
         if let Some(daemon) = (&**blobs as &dyn Any).downcast_ref::<DaemonBlobs>() {
             return daemon.layer(&layer.diff_id);
         }
-        let here = |error: blob::Error| Error::Scratch {
-            image: self.name.clone(),
-            source: io::Error::other(error),
-        };
+        let here = |error: blob::Error| self.here(error);
         // Of a compressed layer only its end tells how long it is.
         let tar = open_layer(&**blobs, &layer.descriptor, &layer.diff_id).map_err(here)?;
         let spool = |mut tar| LayerTar::spooled(&mut tar).map_err(|error| here(error.into()));
@@ -233,6 +294,7 @@ impl Draft for DaemonDraft {
         let diff_id = hashed?;
         self.load = Load::Open(upload);
         self.sent.insert(diff_id.clone(), name);
+        self.written.insert(diff_id.clone(), layer.clone());
         let descriptor = Descriptor::new(MediaType::ImageLayer, size, diff_id.0.clone());
         Ok(Written {
             diff_id,
@@ -256,15 +318,11 @@ impl Draft for DaemonDraft {
             return Err(self.absent(layer));
         }
         for layer in needed {
-            let Some(tar) = self.tar_of(layer)? else {
-                return Err(self.absent(layer));
-            };
-            let name = self.next_name();
-            self.send(&name, tar.size(), &mut tar.reader())?;
-            self.sent.insert(layer.diff_id.clone(), name);
+            self.send_layer(layer)?;
         }
         for layer in layers {
             if !self.sent.contains_key(&layer.diff_id) {
+                self.left_out = Some(layers.to_vec());
                 let name = self.next_name();
                 self.send(&name, 0, &mut io::empty())?;
                 self.sent.insert(layer.diff_id.clone(), name);
@@ -275,24 +333,18 @@ impl Draft for DaemonDraft {
 
     fn finish(mut self: Box<Self>, image: &NewImage, _: &str) -> Result<(), store::Error> {
         let id = sha256(image.config.as_bytes());
-        let config = format!("{}.json", id.digest());
-        let names = image.diff_ids.iter();
-        let manifest = json::to_string(&[ManifestEntry {
-            config: &config,
-            repo_tags: [&self.name],
-            layers: names.filter_map(|it| self.sent.get(it)).collect(),
-        }])?;
-        for (name, text) in [(&*config, &image.config), ("manifest.json", &manifest)] {
-            self.send(name, text.len() as u64, &mut text.as_bytes())?;
+        let name = format!("{}.json", id.digest());
+        let config = (&*name, &*image.config);
+        let mut ended = self.end(config, &image.diff_ids);
+        // EXP-088: not every daemon that has a layer may know it, and one that had it may have lost it meanwhile.
+        if let Err(store::Error::Elsewhere(error)) = &ended
+            && let Some(Error::Answer { .. }) = error.downcast_ref()
+            && let Some(layers) = self.left_out.take()
+        {
+            self.send_all(&layers)?;
+            ended = self.end(config, &image.diff_ids);
         }
-        let mut upload = self.take_load()?;
-        let doing = self.doing();
-        let ended = upload.write_all(&[BLOCK; 2].concat());
-        let answer = match ended {
-            Ok(()) => upload.finish().map_err(|error| self.lost(error))?,
-            Err(error) => return Err(self.interrupted(upload, error).into()),
-        };
-        self.engine.loaded(&doing, answer)?;
+        ended?;
         let found = self.engine.inspect(&self.name)?;
         let found =
             found.ok_or_else(|| self.lost(io::Error::other("it has no such image after it")))?;
@@ -346,90 +398,6 @@ struct ManifestEntry<'a> {
     config: &'a str,
     repo_tags: [&'a str; 1],
     layers: Vec<&'a String>,
-}
-
-/// A layer's tar on its way to the daemon and to whoever else wants it.
-struct Both<'t> {
-    upload: Upload,
-    tee: Option<&'t mut (dyn Write + Send)>,
-    failed: Option<io::Error>,
-}
-
-impl Both<'_> {
-    /// Sends something, and remembers if it was the daemon that failed.
-    fn send(&mut self, send: impl FnOnce(&mut Upload) -> io::Result<()>) -> io::Result<()> {
-        if self.failed.is_none()
-            && let Err(error) = send(&mut self.upload)
-        {
-            self.failed = Some(error);
-        }
-        match self.failed {
-            None => Ok(()),
-            Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-}
-
-impl Write for Both<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(|upload| upload.write_all(bytes))?;
-        if let Some(tee) = &mut self.tee {
-            tee.write_all(bytes)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tee.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-/// A reader of so many bytes, no fewer and no more, that remembers if it was the one that failed.
-struct Exact<'r> {
-    inner: io::Take<&'r mut dyn Read>,
-    failed: bool,
-}
-
-impl<'r> Exact<'r> {
-    fn new(inner: &'r mut dyn Read, size: u64) -> Self {
-        Self {
-            inner: inner.take(size),
-            failed: false,
-        }
-    }
-}
-
-impl Read for Exact<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match self.inner.read(buffer) {
-            Ok(0) if self.inner.limit() > 0 && !buffer.is_empty() => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "a file became shorter while it was read",
-            )),
-            read => read,
-        };
-        self.failed |= read.is_err();
-        read
-    }
-}
-
-/// Sends a file's header.
-fn begin_file(out: &mut Upload, name: &str, size: u64) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_path(name)?;
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_cksum();
-    out.write_all(header.as_bytes())
-}
-
-/// Fills a file's last block up.
-fn end_file(out: &mut Upload, size: u64) -> io::Result<()> {
-    let last = size % BLOCK.len() as u64;
-    match usize::try_from(last) {
-        Ok(last) if last > 0 => out.write_all(&BLOCK[last..]),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

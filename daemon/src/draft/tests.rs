@@ -107,6 +107,17 @@ fn commit(
     editor.commit(draft, &CommitOptions::default())
 }
 
+/// Makes a layout with an image of one layer.
+fn in_layout(dir: &TempDir, layer: &Layer) -> Layout {
+    let place = Layout::at(dir.path().join("layout"));
+    let mut update = place.update().unwrap();
+    let mut editor = empty();
+    let written = update.write_layer(layer, &WriteOptions::default(), None);
+    editor.append(&written.unwrap(), History::default());
+    editor.commit(update, &CommitOptions::default()).unwrap();
+    place
+}
+
 fn empty() -> ImageEditor {
     ImageEditor::empty(&Platform::host())
 }
@@ -201,6 +212,47 @@ fn layers_of_a_chain_that_the_daemon_has_are_empty_files() {
 }
 
 #[test]
+fn a_daemon_that_takes_no_empty_files_gets_every_layer() {
+    // EXP-088
+    let dir = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|it| layer(&dir, it));
+    let place = in_layout(&dir, &one);
+    let base = place.image(&Selector::default()).unwrap().unwrap();
+    let id = base.diff_ids()[0].clone();
+    let (fake, engine) = Fake::engine_remembering(move |line, seen| {
+        let loads = seen.iter().filter(|it| it.line.ends_with("load?quiet=1"));
+        match loads.map(|it| &it.body).collect::<Vec<_>>()[..] {
+            // Somebody's image of that name has the base's layer.
+            [] | [_] if line.ends_with("/json") => {
+                let text = r#"{"Id":"sha256:ID","RootFS":{"Layers":["LAYER"]}}"#;
+                ok(&text
+                    .replace("ID", id.0.digest())
+                    .replace("LAYER", &id.to_string()))
+            }
+            [_] if line == LOAD => ok(r#"{"error":"invalid diffID"}"#),
+            [_, again] if line.ends_with("/json") => ok(&inspections(again)[0].1),
+            _ => ok("{}"),
+        }
+    });
+    commit(&engine, ImageEditor::from_base(&base), &[&two]).unwrap();
+    let sizes: Vec<_> = loaded(&fake)
+        .iter()
+        .map(|(_, it)| it.len())
+        .take(2)
+        .collect();
+    assert_eq!(sizes, [bytes(&one).len(), bytes(&two).len()]);
+    let loads = fake.seen();
+    let loads: Vec<_> = loads.iter().filter(|it| it.line.contains("load")).collect();
+    assert_eq!(loads.len(), 2);
+    let sizes: Vec<_> = members(&loads[0].body)
+        .iter()
+        .map(|(_, it)| it.len())
+        .take(2)
+        .collect();
+    assert_eq!(sizes, [bytes(&two).len(), 0]);
+}
+
+#[test]
 fn a_daemon_that_keeps_images_in_containerd_gets_every_layer() {
     let dir = tempfile::tempdir().unwrap();
     let (fake, engine) =
@@ -220,15 +272,8 @@ fn a_daemon_that_keeps_images_in_containerd_gets_every_layer() {
 #[test]
 fn an_image_may_come_from_a_layout() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Layout::at(dir.path().join("layout"));
-    let mut update = place.update().unwrap();
     let one = layer(&dir, "one");
-    let mut editor = empty();
-    let written = update
-        .write_layer(&one, &WriteOptions::default(), None)
-        .unwrap();
-    editor.append(&written, History::default());
-    editor.commit(update, &CommitOptions::default()).unwrap();
+    let place = in_layout(&dir, &one);
     let base = place.image(&Selector::default()).unwrap().unwrap();
     let (fake, engine) = daemon("{}");
     commit(&engine, ImageEditor::from_base(&base), &[]).unwrap();

@@ -1,0 +1,101 @@
+//! Files of an archive on their way to a daemon.
+
+use std::io::{self, Read, Write};
+
+use crate::http::Upload;
+
+/// A block of a tar, empty.
+const BLOCK: [u8; 512] = [0; 512];
+
+/// A layer's tar on its way to the daemon and to whoever else wants it.
+pub(super) struct Both<'t> {
+    pub(super) upload: Upload,
+    pub(super) tee: Option<&'t mut (dyn Write + Send)>,
+    /// Why the daemon takes no more.
+    pub(super) failed: Option<io::Error>,
+}
+
+impl Both<'_> {
+    /// Sends something, and remembers if it was the daemon that failed.
+    pub(super) fn send(
+        &mut self,
+        send: impl FnOnce(&mut Upload) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.failed.is_none()
+            && let Err(error) = send(&mut self.upload)
+        {
+            self.failed = Some(error);
+        }
+        match self.failed {
+            None => Ok(()),
+            Some(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(|upload| upload.write_all(bytes))?;
+        if let Some(tee) = &mut self.tee {
+            tee.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tee.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// A reader of so many bytes, no fewer and no more, that remembers if it was the one that failed.
+pub(super) struct Exact<'r> {
+    inner: io::Take<&'r mut dyn Read>,
+    pub(super) failed: bool,
+}
+
+impl<'r> Exact<'r> {
+    pub(super) fn new(inner: &'r mut dyn Read, size: u64) -> Self {
+        Self {
+            inner: inner.take(size),
+            failed: false,
+        }
+    }
+}
+
+impl Read for Exact<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match self.inner.read(buffer) {
+            Ok(0) if self.inner.limit() > 0 && !buffer.is_empty() => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a file became shorter while it was read",
+            )),
+            read => read,
+        };
+        self.failed |= read.is_err();
+        read
+    }
+}
+
+/// Sends a file's header.
+pub(super) fn begin_file(out: &mut Upload, name: &str, size: u64) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name)?;
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_cksum();
+    out.write_all(header.as_bytes())
+}
+
+/// Fills a file's last block up.
+pub(super) fn end_file(out: &mut Upload, size: u64) -> io::Result<()> {
+    let last = size % BLOCK.len() as u64;
+    match usize::try_from(last) {
+        Ok(last) if last > 0 => out.write_all(&BLOCK[last..]),
+        _ => Ok(()),
+    }
+}
+
+/// Sends the end of the archive.
+pub(super) fn end_archive(out: &mut Upload) -> io::Result<()> {
+    out.write_all(&[BLOCK; 2].concat())
+}
