@@ -10,6 +10,7 @@ use crate::blobs::RegistryBlobs;
 use crate::error::Error;
 use crate::exchange::Agents;
 use crate::keychain::Keychain;
+use crate::proxy::Proxies;
 use crate::push::Push;
 use crate::repository::Repository;
 use crate::retry::Retry;
@@ -25,6 +26,8 @@ pub struct Options {
     pub insecure: Vec<String>,
     /// Whose certificates are good.
     pub trust: Trust,
+    /// What is reached through a proxy.
+    pub proxies: Proxies,
     /// How often something is tried again.
     pub retry: Retry,
     /// What we say that we are.
@@ -37,6 +40,7 @@ impl Default for Options {
             keychain: Keychain::default(),
             insecure: Vec::new(),
             trust: Trust::default(),
+            proxies: Proxies::default(),
             retry: Retry::default(),
             user_agent: concat!("slipway/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -46,7 +50,6 @@ impl Default for Options {
 /// A client of registries. A clone is the same client; connections, tokens and what is known of hosts are shared.
 ///
 /// Making one costs nothing: certificates, credentials and connections come when the first registry is asked.
-/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` of the process count.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Shared>);
 

@@ -3,13 +3,15 @@
 //! Redirects are followed here and not by the HTTP library: credentials go to the registry's own host and to no other,
 //! and never from TLS to plain text.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, AsSendBody, SendBody};
+use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
 use crate::client::{Client, Options};
 use crate::error::Error;
@@ -120,29 +122,49 @@ impl Response {
     }
 }
 
-/// The HTTP clients: one that checks certificates, and one that does not. Each is made when it is first needed.
-#[derive(Debug, Default)]
-pub(crate) struct Agents {
-    careful: OnceLock<Agent>,
-    careless: OnceLock<Agent>,
+/// The HTTP clients, each made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Agents(Mutex<HashMap<AgentKey, Agent>>);
+
+/// What a client must be like.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct AgentKey {
+    /// Whether certificates must be good.
+    careful: bool,
+    proxy: Option<String>,
+}
+
+impl fmt::Debug for Agents {
+    /// Without the clients, which know the passwords of proxies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents").finish_non_exhaustive()
+    }
 }
 
 impl Agents {
     /// Returns the client for a URL.
-    fn of(&self, url: &Url, options: &Options) -> Result<&Agent, Error> {
+    fn of(&self, url: &Url, options: &Options, doing: &str) -> Result<Agent, Error> {
         let insecure = host::is_insecure(&url.authority, &options.insecure);
-        if insecure || url.scheme == Scheme::Http {
-            return Ok(self.careless.get_or_init(|| {
-                let tls = tls().disable_verification(true);
-                agent(options, tls.build())
-            }));
+        let key = AgentKey {
+            careful: url.scheme == Scheme::Https && !insecure,
+            proxy: options.proxies.before(url).map(str::to_owned),
+        };
+        let mut agents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
         }
-        if let Some(agent) = self.careful.get() {
-            return Ok(agent);
-        }
-        let certificates = options.trust.load().map_err(Error::Trust)?;
-        let tls = tls().root_certs(RootCerts::from(certificates));
-        Ok(self.careful.get_or_init(|| agent(options, tls.build())))
+        let tls = if key.careful {
+            let certificates = options.trust.load().map_err(Error::Trust)?;
+            tls().root_certs(RootCerts::from(certificates))
+        } else {
+            tls().disable_verification(true)
+        };
+        let malformed = |error| Error::connection(doing, &url.authority, error);
+        let proxy = key.proxy.as_deref().map(Proxy::new);
+        let proxy = proxy.transpose().map_err(malformed)?;
+        let agent = agent(options, tls.build(), proxy);
+        agents.insert(key, agent.clone());
+        Ok(agent)
     }
 }
 
@@ -154,8 +176,9 @@ fn tls() -> ureq::tls::TlsConfigBuilder {
         .root_certs(RootCerts::from(Vec::new()))
 }
 
-fn agent(options: &Options, tls: TlsConfig) -> Agent {
+fn agent(options: &Options, tls: TlsConfig, proxy: Option<Proxy>) -> Agent {
     Agent::config_builder()
+        .proxy(proxy)
         .tls_config(tls)
         .http_status_as_error(false)
         .max_redirects(0)
@@ -226,7 +249,7 @@ impl Client {
         request: &mut Request<'_>,
         authorization: Option<&str>,
     ) -> Result<Response, Error> {
-        let agent = self.agents().of(url, self.options())?;
+        let agent = self.agents().of(url, self.options(), request.doing)?;
         let failed = |error| Error::connection(request.doing, &url.authority, error);
         let mut builder = ureq::http::Request::builder()
             .method(request.method.clone())
@@ -253,9 +276,9 @@ impl Client {
                 builder = builder.header("content-length", length.to_string());
             }
             let body = SendBody::from_reader(reader);
-            run(agent, builder.body(body), request.patient)
+            run(&agent, builder.body(body), request.patient)
         } else {
-            run(agent, builder.body(()), request.patient)
+            run(&agent, builder.body(()), request.patient)
         };
         let response = response.map_err(failed)?;
         let (parts, body) = response.into_parts();

@@ -13,8 +13,8 @@
 //! Credentials go to the registry that they are for, and to the token server that it names; a redirect to another host
 //! gets none. What may go well at another try is tried again, and a broken transfer goes on where it stopped.
 //!
-//! Nothing here reads a variable but those of proxies. Where Docker's configuration and the certificates are, the caller
-//! says ([`keychain::config_file`], [`Trust::of`]).
+//! Nothing here reads a variable. Where Docker's configuration, the certificates and proxies are, the caller says
+//! ([`keychain::config_file`], [`Trust::of`], [`Proxies::of`]).
 
 mod blobs;
 mod challenge;
@@ -24,6 +24,7 @@ mod error;
 mod exchange;
 mod host;
 pub mod keychain;
+mod proxy;
 mod push;
 mod refusal;
 mod repository;
@@ -39,6 +40,7 @@ pub use blobs::RegistryBlobs;
 pub use client::{Client, Fetched, Options};
 pub use error::Error;
 pub use keychain::Keychain;
+pub use proxy::Proxies;
 pub use push::Push;
 pub use retry::Retry;
 pub use trust::Trust;

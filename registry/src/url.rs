@@ -139,14 +139,9 @@ impl Url {
 
     /// Returns whether both are the same host at the same port, spoken to in the same way.
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
-        let port = |it: &Self| match (it.port(), it.scheme) {
-            (Some(port), _) => port.to_owned(),
-            (None, Scheme::Http) => "80".to_owned(),
-            (None, Scheme::Https) => "443".to_owned(),
-        };
         self.scheme == other.scheme
             && self.host().eq_ignore_ascii_case(other.host())
-            && port(self) == port(other)
+            && self.port_or_default() == other.port_or_default()
     }
 
     /// Fails unless something that came from here may lead there.
@@ -161,8 +156,17 @@ impl Url {
         Ok(())
     }
 
+    pub(crate) fn port_or_default(&self) -> u16 {
+        let usual = match self.scheme {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        };
+        let port = self.port().and_then(|it| it.parse().ok());
+        port.unwrap_or(usual)
+    }
+
     /// Returns the host without its port, an IPv6 address without its brackets.
-    fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         let host = match self.port() {
             Some(port) => &self.authority[..self.authority.len() - port.len() - 1],
             None => self.authority.trim_end_matches(':'),

@@ -1,11 +1,13 @@
 //! Servers that point elsewhere: who gets credentials, and who does not.
 
+use std::io::{BufReader, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use layout::blob::MAX_DOCUMENT;
 use layout::digest::sha256;
-use registry::{Client, Error, Keychain, Options};
-use tests::http::{Answer, Listener, Request};
+use registry::{Client, Error, Keychain, Options, Proxies};
+use tests::http::{Answer, Head, Listener, Request};
 
 use crate::kit::{chain, options, reference};
 
@@ -223,4 +225,43 @@ fn an_answer_that_never_ends_is_not_read() {
     let name = reference(&format!("{}/some/app", registry.address()));
     let error = Client::new(options()).fetch(&name).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+}
+
+/// A host that only the proxy knows.
+#[test]
+fn a_proxy_stands_before_hosts_of_elsewhere() {
+    let (registry, _) = server(|request| match request.head.target.as_str() {
+        "/v2/" => Answer::of(200, ""),
+        _ => manifest(),
+    });
+    let (address, asked) = (registry.address(), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&asked);
+    let proxy = Listener::start(move |client| {
+        let mut reader = BufReader::new(client.try_clone().unwrap());
+        let head = Head::read(&mut reader).unwrap().unwrap();
+        seen.lock()
+            .unwrap()
+            .push(format!("{} {}", head.method, head.target));
+        let mut client = client;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let mut server = TcpStream::connect(&address).unwrap();
+        let mut to_server = server.try_clone().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut to_server));
+        std::io::copy(&mut server, &mut client).ok();
+        client.shutdown(Shutdown::Both).ok();
+    });
+    let place = format!("http://{}", proxy.address());
+    let client = Client::new(Options {
+        insecure: vec!["registry.invalid:5000".to_owned()],
+        proxies: Proxies::of(|name| name.ends_with("_PROXY").then(|| place.clone().into())),
+        ..options()
+    });
+    let fetched = client.fetch(&reference("registry.invalid:5000/some/app"));
+    assert_eq!(fetched.unwrap().unwrap().bytes, MANIFEST.as_bytes());
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked[0], "CONNECT registry.invalid:5000");
+    let name = reference(&format!("{}/some/app", registry.address()));
+    let before = asked.len();
+    client.fetch(&name).unwrap();
+    assert_eq!(asked.len(), before);
 }
