@@ -23,7 +23,18 @@ pub(crate) struct HeldBlobs {
 
 impl HeldBlobs {
     /// Opens what can be opened; for the rest the place itself is asked, when somebody wants to read it.
-    pub(crate) fn open(blobs: Arc<dyn Blobs>, layers: &[Descriptor]) -> Self {
+    ///
+    /// Blobs that are not files come back as they are, so that a registry still recognises its own.
+    pub(crate) fn hold(blobs: Arc<dyn Blobs>, layers: &[Descriptor]) -> Arc<dyn Blobs> {
+        let held = Self::open(Arc::clone(&blobs), layers);
+        if held.files.is_empty() {
+            blobs
+        } else {
+            Arc::new(held)
+        }
+    }
+
+    fn open(blobs: Arc<dyn Blobs>, layers: &[Descriptor]) -> Self {
         let open = |layer: &Descriptor| {
             let file = fs::File::open(blobs.path(&layer.digest)?).ok()?;
             Some((layer.digest.to_string(), Arc::new(file)))
@@ -111,5 +122,13 @@ mod tests {
         let error = read(&blobs, &short).unwrap_err();
         assert!(error.contains("has 4 bytes"), "{error}");
         assert_eq!(read(&blobs, &absent), Ok(None));
+    }
+
+    #[test]
+    fn blobs_that_are_no_files_stay_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs: Arc<dyn Blobs> = Arc::new(LayoutBlobs::of(dir.path()));
+        let held = HeldBlobs::hold(Arc::clone(&blobs), &[layer(b"absent")]);
+        assert!(Arc::ptr_eq(&blobs, &held));
     }
 }

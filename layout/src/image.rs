@@ -66,7 +66,7 @@ impl Image {
     /// Opens the files of the layers now, so that they can be read by whoever may not open them later.
     #[must_use]
     pub fn hold(self) -> Self {
-        let blobs = Arc::new(HeldBlobs::open(self.blobs, &self.manifest.layers));
+        let blobs = HeldBlobs::hold(self.blobs, &self.manifest.layers);
         Self { blobs, ..self }
     }
 
