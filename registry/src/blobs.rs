@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use layout::blob::{self, Blobs};
 use layout::digest::{Digest, Mismatch, Verified};
-use layout::manifest::{Descriptor, MediaType, to_oci};
+use layout::manifest::Descriptor;
 use ureq::http::Method;
 
 use crate::client::Fetched;
 use crate::error::{Error, is_broken_connection};
 use crate::exchange::Request;
-use crate::repository::{Access, Repository};
+use crate::repository::{Access, Repository, is_document};
 use crate::retry::{Failures, Trouble};
 
 /// After so many more bytes, connections that broke before do not count any more.
@@ -88,15 +88,7 @@ impl Blobs for RegistryBlobs {
     }
 }
 
-/// Manifests and indexes are not among the blobs of a registry.
-fn is_document(media_type: &MediaType) -> bool {
-    matches!(
-        to_oci(media_type),
-        MediaType::ImageIndex | MediaType::ImageManifest
-    )
-}
-
-pub(crate) fn elsewhere(error: Error) -> blob::Error {
+fn elsewhere(error: Error) -> blob::Error {
     blob::Error::Elsewhere(Box::new(error))
 }
 

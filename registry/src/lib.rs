@@ -15,6 +15,25 @@
 //!
 //! Nothing here reads a variable. Where Docker's configuration, the certificates and proxies are, the caller says
 //! ([`keychain::config_file`], [`Trust::of`], [`Proxies::of`]).
+//!
+//! ```no_run
+//! use layout::{Layout, Reference, Selector};
+//! use registry::{Client, Keychain, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (variable, home) = (None, std::path::PathBuf::new());
+//! let client = Client::new(Options {
+//!     keychain: Keychain::new(variable, Some(home.join(".docker/config.json")))?,
+//!     ..Options::default()
+//! });
+//! let name: Reference = "registry.example/some/app:v1".parse()?;
+//! if let Some(image) = client.image(&name, &Selector::default())? {
+//!     Layout::at("app").copy_from(&image, "v1")?;
+//!     client.copy(&image, &"registry.example/some/other:v1".parse()?)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod blobs;
 mod challenge;

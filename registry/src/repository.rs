@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use layout::blob::MAX_DOCUMENT;
 use layout::digest::{Digest, Hasher, Mismatch, sha256};
-use layout::manifest::{Descriptor, MediaType};
+use layout::manifest::{Descriptor, MediaType, to_oci};
+use serde::Deserialize;
 use ureq::http::Method;
 
 use crate::client::{Client, Fetched};
@@ -269,11 +270,34 @@ impl Document {
             Err(error) => return Err(Error::connection(doing, &host, error.into())),
         };
         Ok(Self {
-            media_type,
+            media_type: if is_document(&media_type) {
+                media_type
+            } else {
+                own_media_type(&bytes)
+            },
             said,
             bytes,
         })
     }
+}
+
+/// Returns whether this is a type of manifests or indexes, which are not among the blobs of a registry.
+pub(crate) fn is_document(media_type: &MediaType) -> bool {
+    matches!(
+        to_oci(media_type),
+        MediaType::ImageIndex | MediaType::ImageManifest
+    )
+}
+
+/// Returns the media type that a document gives itself: some registries call everything JSON.
+fn own_media_type(bytes: &[u8]) -> MediaType {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "mediaType", default)]
+        media_type: String,
+    }
+    let typed = serde_json::from_slice(bytes).map(|it: Typed| it.media_type);
+    MediaType::from(typed.unwrap_or_default().as_str())
 }
 
 /// Returns where an upload goes on.

@@ -227,6 +227,22 @@ fn an_answer_that_never_ends_is_not_read() {
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
 }
 
+#[test]
+fn a_manifest_is_what_it_says_where_the_registry_says_nothing() {
+    for kind in ["application/json", "text/plain; charset=utf-8", ""] {
+        let (registry, _) = server(move |request| match request.head.target.as_str() {
+            "/v2/" => Answer::of(200, ""),
+            _ => Answer::of(200, MANIFEST).header("Content-Type", kind),
+        });
+        let name = reference(&format!("{}/some/app", registry.address()));
+        let fetched = Client::new(options()).fetch(&name).unwrap().unwrap();
+        assert_eq!(
+            fetched.descriptor.media_type.to_string(),
+            "application/vnd.oci.image.manifest.v1+json"
+        );
+    }
+}
+
 /// A host that only the proxy knows.
 #[test]
 fn a_proxy_stands_before_hosts_of_elsewhere() {
