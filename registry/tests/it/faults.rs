@@ -276,3 +276,28 @@ fn pauses_are_as_long_as_asked_for_within_a_limit() {
     assert!(elapsed >= Duration::from_millis(600), "{elapsed:?}");
     assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
 }
+
+/// The registry lost what it had; a layer that is made while it is sent cannot be made again from its middle.
+#[test]
+fn an_upload_whose_beginning_is_lost_is_given_up() {
+    if !Registry::is_possible() {
+        return;
+    }
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start());
+    let large = layer(dir.path(), 1, 24 << 20);
+    let proxy = FaultProxy::before(&registry.address());
+    let lost = Fault::Answer(
+        204,
+        vec![("range".to_owned(), "0-9".to_owned())],
+        String::new(),
+    );
+    proxy.fail("PATCH", "/uploads/", Fault::ResetRequest(20 << 20), 1);
+    proxy.fail("GET", "/uploads/", lost, 1);
+    let name = reference(&proxy.name("some/app"));
+    let error = write(client().push(&name).into(), &[large], "x").unwrap_err();
+    let text = chain(&*error);
+    for part in ["some/app", "broke off", "it has 10 bytes", "try again"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(proxy.seen("DELETE", "/uploads/").len(), 1);
+}

@@ -9,7 +9,7 @@ use layout::{Draft, History, ImageEditor, Layout, Selector};
 use registry::Error;
 use serde_json::{Value, json};
 use tests::fault_proxy::{Fault, FaultProxy};
-use tests::image::{DOCKER_LIST, DOCKER_MANIFEST, INDEX, Sample};
+use tests::image::{DOCKER_LIST, DOCKER_MANIFEST, INDEX, Sample, plain};
 use tests::program::{requires, run};
 use tests::registry::Registry;
 
@@ -239,6 +239,30 @@ fn an_image_is_copied_from_a_layout_and_only_what_is_missing_is_sent() {
         client().fetch(&reference(&name)).unwrap().is_none(),
         "{text}"
     );
+}
+
+#[test]
+fn foreign_an_image_of_another_client_is_pulled_into_a_layout() {
+    if !can_run() {
+        return;
+    }
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start());
+    let source = dir.path().join("source");
+    plain(&source);
+    let name = registry.name("some/app:v1");
+    let place = format!("docker://{name}");
+    let from = format!("oci:{}", source.display());
+    skopeo(&["copy", "--dest-tls-verify=false", &from, &place]);
+
+    let image = client().image(&reference(&name), &Selector::default());
+    let image = image.unwrap().unwrap();
+    let pulled = Layout::at(dir.path().join("pulled"));
+    pulled.copy_from(&image, "v1").unwrap();
+    let path = format!("oci:{}:v1", pulled.path().display());
+    let digest = skopeo(&["inspect", "--format", "{{.Digest}}", &path]);
+    assert_eq!(digest.trim(), image.digest().to_string());
+    let copy = format!("dir:{}", dir.path().join("copy").display());
+    skopeo(&["copy", &path, &copy]);
 }
 
 /// COM-056.
