@@ -106,6 +106,8 @@ impl Cursor<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
@@ -160,5 +162,12 @@ mod tests {
             assert_eq!(find([value]), expected, "{value}");
         }
         assert_eq!(find(["Negotiate", "Basic"]), Some(Challenge::Basic));
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_text_never_panics(text in r#"(Bearer |Basic |[a-z]{1,3}|["=, \\]|.){0,20}"#) {
+            find([text.as_str()]);
+        }
     }
 }

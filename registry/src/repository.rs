@@ -143,11 +143,16 @@ impl Repository {
         }
     }
 
-    /// Returns whether a blob is here.
-    pub(crate) fn has_blob(&self, digest: &Digest, doing: &str) -> Result<bool, Error> {
+    /// Returns whether a blob is here. Who is about to write asks with that access, so as to need one token alone.
+    pub(crate) fn has_blob(
+        &self,
+        digest: &Digest,
+        access: Access,
+        doing: &str,
+    ) -> Result<bool, Error> {
         let session = self.session(doing)?;
         let url = self.url(&session, &format!("blobs/{digest}"), doing)?;
-        let mut request = Request::new(Method::HEAD, url, self.scopes(Access::Push), doing);
+        let mut request = Request::new(Method::HEAD, url, self.scopes(access), doing);
         let response = self.client.send(&session, &mut request)?;
         match response.status {
             200 => Ok(true),

@@ -10,7 +10,7 @@ use layout::manifest::{Descriptor, MediaType, to_oci};
 
 use crate::blobs::RegistryBlobs;
 use crate::error::Error;
-use crate::repository::Repository;
+use crate::repository::{Access, Repository};
 use crate::upload::Stored;
 
 /// Blobs that are looked for or sent at the same time.
@@ -44,19 +44,22 @@ pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result
 
 /// Returns whether the blob is in the repository, or became one of it by being mounted; fails if it is nowhere.
 fn is_there(to: &Repository, job: &Job<'_>, doing: &str) -> Result<bool, Error> {
-    if to.has_blob(&job.blob.digest, doing)? {
+    let digest = &job.blob.digest;
+    if to.has_blob(digest, Access::Push, doing)? {
         return Ok(true);
     }
     let from: &dyn Any = &**job.from;
-    if let Some(RegistryBlobs { repository, .. }) = from.downcast_ref()
-        && repository.registry == to.registry
-        && repository.name != to.name
-        && to.mount(&job.blob.digest, repository, doing)?
-    {
+    let Some(RegistryBlobs { repository, .. }) = from.downcast_ref() else {
+        return open(to, job, doing).map(|_| false);
+    };
+    let is_neighbour = repository.registry == to.registry && repository.name != to.name;
+    if is_neighbour && to.mount(digest, repository, doing)? {
         return Ok(true);
     }
-    // Opened twice, here and to be sent; that is cheap for files, and for registries a request.
-    open(to, job, doing).map(|_| false)
+    if repository.has_blob(digest, Access::Pull, doing)? {
+        return Ok(false);
+    }
+    Err(missing(to, job, doing))
 }
 
 fn open<'a>(to: &Repository, job: &Job<'a>, doing: &str) -> Result<Stored<'a>, Error> {
@@ -64,12 +67,16 @@ fn open<'a>(to: &Repository, job: &Job<'a>, doing: &str) -> Result<Stored<'a>, E
         doing: doing.to_owned(),
         source: std::io::Error::other(error),
     })?;
-    opened.ok_or_else(|| Error::MissingBlob {
+    opened.ok_or_else(|| missing(to, job, doing))
+}
+
+fn missing(to: &Repository, job: &Job<'_>, doing: &str) -> Error {
+    Error::MissingBlob {
         doing: doing.to_owned(),
         host: to.registry.clone(),
         digest: job.blob.digest.to_string(),
         location: job.from.location(),
-    })
+    }
 }
 
 fn send(to: &Repository, job: &Job<'_>, doing: &str) -> Result<(), Error> {

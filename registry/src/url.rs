@@ -236,6 +236,8 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -346,6 +348,17 @@ mod tests {
         ];
         for (from, to, expected) in cases {
             assert_eq!(url(from).check_step_to(&url(to)), expected, "{from} {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_place_that_is_understood_stays_itself(text in "(https?://)?[a-z.:@/?#%\\[\\]-]{0,30}|.{0,30}") {
+            let here = url("https://r.example/v2/app?x=y");
+            let Ok(there) = here.join(&text) else { return Ok(()) };
+            prop_assert_eq!(Url::parse(&there.full()), Ok(there.clone()));
+            prop_assert!(there.is_same_origin(&there));
+            there.check_step_to(&here).ok();
         }
     }
 }

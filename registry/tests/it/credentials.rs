@@ -102,6 +102,16 @@ fn tokens_are_fetched_once_per_scope() {
         dir.path(),
     );
 
+    // A mount needs a token for two repositories.
+    let client = with_header(&address, &basic_header());
+    let image = read_whole(&client, &registry.name("some/app")).unwrap();
+    let other = registry.name("some/other");
+    client.copy(&image, &reference(&other)).unwrap();
+    assert_eq!(
+        read_whole(&client, &other).unwrap().digest(),
+        image.digest()
+    );
+
     // Everybody may read.
     let name = registry.name("some/app");
     read_whole(&Client::new(options()), &name).unwrap();

@@ -265,6 +265,40 @@ fn foreign_an_image_of_another_client_is_pulled_into_a_layout() {
     skopeo(&["copy", &path, &copy]);
 }
 
+#[test]
+fn an_image_goes_from_one_registry_to_another() {
+    if !can_run() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (Registry::start(), Registry::start());
+    let layers = [1, 2].map(|seed| layer(dir.path(), seed, 500_000));
+    let name = reference(&first.name("some/app"));
+    let committed = write(client().push(&name).into(), &layers, "latest").unwrap();
+    let image = client().image(&name, &Selector::default());
+    let image = image.unwrap().unwrap();
+
+    let before = FaultProxy::before(&second.address());
+    let other = before.name("other/app:v1");
+    client().copy(&image, &reference(&other)).unwrap();
+    let copied = read_whole(&client(), &other).unwrap();
+    assert_eq!(copied.digest(), &committed.digest);
+    assert!(before.seen("POST", "mount=").is_empty());
+
+    // The blob is lost in the first one meanwhile.
+    let digest = image.manifest().layers[0].digest.digest();
+    let blob = first.storage().join("blobs/sha256").join(&digest[..2]);
+    fs_err::remove_dir_all(blob.join(digest)).unwrap();
+    let error = client().copy(&image, &reference(&second.name("third/app")));
+    let text = error.unwrap_err().to_string();
+    let expected = format!(
+        "is neither in {} nor in {}",
+        second.address(),
+        first.address()
+    );
+    assert!(text.contains(&expected), "{text}");
+}
+
 /// COM-056.
 #[test]
 fn access_is_what_the_registry_does_not_refuse() {
