@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use layout::layer::{Layer, WriteOptions};
 use layout::{DiffId, Draft, History, Image, ImageEditor};
 
+use crate::ahead::Walked;
 use crate::cached_layers::{Filling, Tap};
 
 /// An image on its way into a store. Dropped, it leaves the store as it was.
@@ -67,13 +68,13 @@ impl<'a> AppImage<'a> {
         &mut self,
         id: &str,
         created_by: &str,
-        layer: &Layer,
+        walked: &Walked,
         before: Option<&str>,
         cached: Option<AlsoCached<'_>>,
     ) -> anyhow::Result<DiffId> {
         let known: Vec<&str> = before.into_iter().collect();
         let added = self
-            .add_quietly(created_by, layer, &known, cached)
+            .add_quietly(created_by, walked, &known, cached)
             .with_context(|| format!("creating layer '{id}'"))?;
         tracing::debug!(
             "Reusing tarball for layer {id:?} with SHA: {}",
@@ -91,16 +92,17 @@ impl<'a> AppImage<'a> {
     pub(crate) fn add_quietly(
         &mut self,
         created_by: &str,
-        layer: &Layer,
+        walked: &Walked,
         known: &[&str],
         cached: Option<AlsoCached<'_>>,
     ) -> anyhow::Result<Added> {
-        let hopeful = self.previous.is_some() && !known.is_empty();
+        let layer = &walked.layer;
+        let hopeful = self.is_hopeful(known);
         let in_cache = cached.as_ref().is_some_and(AlsoCached::is_known);
-        let diff_id = if hopeful || in_cache {
-            Some(layer.diff_id()?)
-        } else {
-            None
+        let diff_id = match &walked.diff_id {
+            Some(diff_id) => Some(diff_id.clone()),
+            None if hopeful || in_cache => Some(layer.diff_id()?),
+            None => None,
         };
         let mut tap = cached.map(|cached| cached.tap(diff_id.as_ref()));
         let reusable = diff_id.filter(|diff_id| hopeful && known.contains(&&*diff_id.to_string()));
@@ -117,6 +119,11 @@ impl<'a> AppImage<'a> {
             tap.finish(added.diff_id());
         }
         Ok(added)
+    }
+
+    /// Returns whether a layer with these diffIDs in the previous image may be taken from it.
+    pub(crate) fn is_hopeful(&self, known: &[&str]) -> bool {
+        self.previous.is_some() && !known.is_empty()
     }
 
     /// Takes a layer from the previous image by its diffID.

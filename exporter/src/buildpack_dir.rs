@@ -30,7 +30,6 @@ impl BuildpackDir {
     /// Looks at a buildpack's folder; one without a folder has no layers.
     pub(crate) fn read(layers_dir: &Path, module: &GroupElement) -> anyhow::Result<Self> {
         let path = layers_dir.join(module.escaped_id());
-        tracing::debug!("Processing buildpack directory: {}", path.display());
         let describe = || format!("reading layers for buildpack '{}'", module.id);
         let mut dir = Self {
             module: module.clone(),

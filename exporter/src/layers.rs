@@ -2,21 +2,54 @@
 
 use anyhow::{Context as _, bail};
 use layout::DiffId;
-use layout::layer::{Layer, Owner};
+use layout::layer::{self, Layer, Owner};
 use platform::files::LayersMetadata;
 use platform::files::analyzed::{BuildpackLayers, LayerRecord};
 use platform::files::value;
 
+use crate::ahead::{Ahead, Promise, Walked};
 use crate::app_image::{AlsoCached, AppImage};
 use crate::buildpack_dir::{BuildpackDir, FoundLayer};
 use crate::cached_layers::Filling;
+
+/// What one buildpack's launch layers hold, in their order; nothing for those without a folder.
+pub(crate) type Contents = Vec<Option<Promise<Result<Walked, layer::Error>>>>;
+
+/// Begins to walk one buildpack's launch layers, and to hash those that image or cache had before.
+pub(crate) fn begin(
+    ahead: &Ahead<'_>,
+    image: &AppImage<'_>,
+    dir: &BuildpackDir,
+    before: &LayersMetadata,
+    owner: Owner,
+    filling: Option<&Filling>,
+) -> Contents {
+    let id = &dir.module.id;
+    let before = before.buildpack(id);
+    let launched = dir.layers.iter().filter(|found| found.metadata.launch);
+    let begin = |found: &FoundLayer| {
+        let name = &found.layer.name;
+        let record = before.and_then(|record| record.layers.get(name));
+        let known: Vec<_> = record
+            .map(|record| record.sha.as_str())
+            .into_iter()
+            .collect();
+        let in_cache = found.metadata.cache && filling.is_some_and(|it| it.knows(id, name));
+        let compared = image.is_hopeful(&known) || in_cache;
+        let path = found.layer.path.clone();
+        found.layer.has_contents().then(|| {
+            ahead.begin(move || Walked::new(Layer::of_directory(&path, Some(owner))?, compared))
+        })
+    };
+    launched.map(begin).collect()
+}
 
 /// Adds one buildpack's launch layers to the image and returns their record for the label.
 pub(crate) fn add(
     image: &mut AppImage<'_>,
     dir: &BuildpackDir,
+    contents: Contents,
     before: &LayersMetadata,
-    owner: Owner,
     mut filling: Option<&mut Filling>,
 ) -> anyhow::Result<BuildpackLayers> {
     let store = dir.store.as_ref().map(value::table_to_json).transpose();
@@ -27,7 +60,8 @@ pub(crate) fn add(
         ..BuildpackLayers::default()
     };
     let before = before.buildpack(&dir.module.id);
-    for found in dir.layers.iter().filter(|found| found.metadata.launch) {
+    let launched = dir.layers.iter().filter(|found| found.metadata.launch);
+    for (found, contents) in launched.zip(contents) {
         let name = &found.layer.name;
         tracing::debug!("Processing launch layer: {}", found.layer.path.display());
         let before = before.and_then(|record| record.layers.get(name));
@@ -35,8 +69,9 @@ pub(crate) fn add(
             "Layer: '{name}', Created by buildpack: {}",
             dir.module.label()
         );
-        let diff_id = if found.layer.has_contents() {
-            let contents = Layer::of_directory(&found.layer.path, Some(owner))
+        let diff_id = if let Some(contents) = contents {
+            let contents = contents
+                .wait()
                 .with_context(|| format!("creating layer '{}'", found.layer.identifier()))?;
             let cached = filling.as_deref_mut().filter(|_| found.metadata.cache);
             let cached = cached.map(|filling| AlsoCached {

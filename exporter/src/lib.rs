@@ -11,6 +11,7 @@
 //! Registries and daemons are not written to yet, and layers of image extensions are refused. `-parallel` changes
 //! nothing: the cache is filled from what is read for the image anyway.
 
+mod ahead;
 mod app_image;
 mod build_bom;
 mod buildpack_dir;
@@ -29,10 +30,10 @@ mod sbom;
 mod slices;
 
 use std::path::Path;
+use std::thread;
 
 use anyhow::Context as _;
 use buildpack::group::GroupElement;
-use buildpack::launch::Slice;
 use cache::VolumeCache;
 use layout::layer::{Layer, Owner, WriteOptions};
 use layout::{Image, ImageEditor};
@@ -43,9 +44,11 @@ use platform::files::{
 use platform::output::{self, Output};
 use platform::{ExitCode, Failure, PlatformApi};
 
+use crate::ahead::{Ahead, Promise};
 use crate::app_image::{Added, AppImage};
 use crate::buildpack_dir::BuildpackDir;
 use crate::cached_layers::Filling;
+use crate::slices::AppLayer;
 
 /// What the exporter works on.
 #[derive(Debug)]
@@ -175,19 +178,38 @@ fn add_layers(
     mut filling: Option<&mut Filling>,
 ) -> anyhow::Result<Vec<BuildpackDir>> {
     let (before, owner) = (inputs.before, inputs.owner);
-    let mut dirs = Vec::new();
-    for module in inputs.buildpacks {
-        let dir = BuildpackDir::read(inputs.layers_dir, module)?;
-        let buildpack = layers::add(image, &dir, before, owner, filling.as_deref_mut())?;
-        record.buildpacks.push(buildpack);
-        dirs.push(dir);
-    }
-    if inputs.api.has_sbom() {
-        record.sbom = add_sbom(inputs, image)?;
-    }
-    record.app = add_app(inputs, &build.slices, image).context("exporting app layers")?;
-    add_launcher(inputs, build, image, record)?;
-    Ok(dirs)
+    let app_before: Vec<&str> = before.app.iter().map(String::as_str).collect();
+    let is_app_compared = image.is_hopeful(&app_before);
+    thread::scope(|scope| {
+        let ahead = Ahead::start(scope)?;
+        let mut begun = Vec::new();
+        for module in inputs.buildpacks {
+            let dir = BuildpackDir::read(inputs.layers_dir, module);
+            let contents = dir
+                .as_ref()
+                .map(|dir| layers::begin(&ahead, image, dir, before, owner, filling.as_deref()));
+            let contents = contents.unwrap_or_default();
+            begun.push((dir, contents));
+        }
+        let (app_dir, slices) = (inputs.app_dir, &build.slices);
+        let app = ahead.begin(move || slices::app_layers(app_dir, slices, owner, is_app_compared));
+
+        let mut dirs = Vec::new();
+        for (module, (dir, contents)) in inputs.buildpacks.iter().zip(begun) {
+            let place = inputs.layers_dir.join(module.escaped_id());
+            tracing::debug!("Processing buildpack directory: {}", place.display());
+            let dir = dir?;
+            let buildpack = layers::add(image, &dir, contents, before, filling.as_deref_mut())?;
+            record.buildpacks.push(buildpack);
+            dirs.push(dir);
+        }
+        if inputs.api.has_sbom() {
+            record.sbom = add_sbom(inputs, image)?;
+        }
+        record.app = add_app(app, &app_before, image).context("exporting app layers")?;
+        add_launcher(inputs, build, image, record)?;
+        Ok(dirs)
+    })
 }
 
 fn add_sbom(inputs: &Inputs<'_>, image: &mut AppImage<'_>) -> anyhow::Result<Option<String>> {
@@ -197,25 +219,29 @@ fn add_sbom(inputs: &Inputs<'_>, image: &mut AppImage<'_>) -> anyhow::Result<Opt
     let layer = Layer::of_directory(&dir, Some(inputs.owner))?;
     let id = "buildpacksio/lifecycle:launch.sbom";
     let before = inputs.before.sbom.as_deref();
-    let diff_id = image.add(id, "Software Bill-of-Materials", &layer, before, None)?;
+    let diff_id = image.add(
+        id,
+        "Software Bill-of-Materials",
+        &layer.into(),
+        before,
+        None,
+    )?;
     Ok(Some(diff_id.to_string()))
 }
 
 /// Adds the app; a layer of it is reused wherever it was before (EXP-017).
 fn add_app(
-    inputs: &Inputs<'_>,
-    slices: &[Slice],
+    layers: Promise<anyhow::Result<Vec<AppLayer>>>,
+    before: &[&str],
     image: &mut AppImage<'_>,
 ) -> anyhow::Result<Vec<String>> {
     tracing::debug!("Adding app layers");
-    let before: Vec<&str> = inputs.before.app.iter().map(String::as_str).collect();
-    let layers =
-        slices::app_layers(inputs.app_dir, slices, inputs.owner).context("creating app layers")?;
+    let layers = layers.wait().context("creating app layers")?;
     let (total, mut reused) = (layers.len(), 0);
     let mut record = Vec::with_capacity(total);
     for app in &layers {
         let added = image
-            .add_quietly(&app.created_by, &app.layer, &before, None)
+            .add_quietly(&app.created_by, &app.contents, before, None)
             .context("creating app layers")?;
         tracing::debug!("Layer '{}' SHA: {}", app.id, added.diff_id());
         reused += usize::from(matches!(added, Added::Reused(_)));
@@ -237,9 +263,9 @@ fn add_launcher(
     record: &mut LayersMetadata,
 ) -> anyhow::Result<()> {
     let before = inputs.before;
-    let mut add = |id: &str, created_by: &str, layer: &Layer, before: &str| {
+    let mut add = |id: &str, created_by: &str, layer: Layer, before: &str| {
         let before = Some(before).filter(|sha| !sha.is_empty());
-        let diff_id = image.add(id, created_by, layer, before, None)?;
+        let diff_id = image.add(id, created_by, &layer.into(), before, None)?;
         anyhow::Ok(diff_id.to_string())
     };
     let launcher =
@@ -247,7 +273,7 @@ fn add_launcher(
     record.launcher = add(
         "buildpacksio/lifecycle:launcher",
         "Buildpacks Application Launcher",
-        &launcher,
+        launcher,
         &before.launcher,
     )?;
     let config = Layer::of_directory(&inputs.layers_dir.join("config"), Some(inputs.owner))
@@ -255,7 +281,7 @@ fn add_launcher(
     record.config = add(
         "buildpacksio/lifecycle:config",
         "Buildpacks Launcher Config",
-        &config,
+        config,
         &before.config,
     )?;
     let processes = build.processes.as_deref().unwrap_or_default();
@@ -263,12 +289,7 @@ fn add_launcher(
         let id = "buildpacksio/lifecycle:process-types";
         let links = launcher::process_types_layer(processes)
             .with_context(|| format!("creating layer '{id}'"))?;
-        record.process_types = add(
-            id,
-            "Buildpacks Process Types",
-            &links,
-            &before.process_types,
-        )?;
+        record.process_types = add(id, "Buildpacks Process Types", links, &before.process_types)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use buildpack::launch::Slice;
 use layout::layer::{self, Entry, Layer, Owner};
 
+use crate::ahead::Walked;
 use crate::pattern::{Malformed, Pattern};
 
 /// A layer of app files.
@@ -20,14 +21,15 @@ pub(crate) struct AppLayer {
     /// History text.
     pub(crate) created_by: String,
     /// What it holds; nothing at all where no file belongs to it.
-    pub(crate) layer: Layer,
+    pub(crate) contents: Walked,
 }
 
-/// Divides the app directory: `slices.len() + 1` layers.
+/// Divides the app directory: `slices.len() + 1` layers, hashed if their diffIDs will be `compared`.
 pub(crate) fn app_layers(
     app_dir: &Path,
     slices: &[Slice],
     owner: Owner,
+    compared: bool,
 ) -> anyhow::Result<Vec<AppLayer>> {
     let above = layer::ancestors(app_dir)?;
     let mut tree = Tree::new(layer::walk(app_dir, Some(owner))?);
@@ -45,13 +47,13 @@ pub(crate) fn app_layers(
         } else {
             format!("Application Slice: {number}")
         };
-        AppLayer {
+        Ok(AppLayer {
             id: format!("slice-{number}"),
             created_by,
-            layer: with_ancestors(&above, entries),
-        }
+            contents: Walked::new(with_ancestors(&above, entries), compared)?,
+        })
     });
-    Ok(layers.collect())
+    layers.collect()
 }
 
 /// A layer without files has no ancestors either (EXP-053).
