@@ -199,6 +199,12 @@ impl Request<'_> {
         if let Some(time) = &args.creation_time {
             env.push(("SOURCE_DATE_EPOCH".into(), creation_time(time)?.into()));
         }
+        if let Some(compression) = args.compression()? {
+            env.push((
+                "CNB_LAYER_COMPRESSION".into(),
+                compression.to_string().into(),
+            ));
+        }
         let config = stage.path("config");
         let mut build_mounts = vec![read_only(&stage.path("platform"), Path::new("/platform"))];
         build_mounts.extend(containers::network_files());

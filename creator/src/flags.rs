@@ -81,5 +81,6 @@ pub(crate) fn of_exporter(flags: &creator::Inputs) -> exporter::Inputs {
         additional_names: flags.tags.clone(),
         exec_env: flags.exec_env.clone(),
         source_date_epoch: flags.source_date_epoch.clone(),
+        compression: flags.compression,
     }
 }

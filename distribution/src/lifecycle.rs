@@ -17,7 +17,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use layout::layer::{self, Entry, EntryKind, Layer, WriteOptions};
+use layout::layer::{self, Compression, Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
 use platform::files::lifecycle::{self as file, Descriptor};
 
@@ -36,8 +36,8 @@ const REQUIRED: [&str; 7] = [
     "detector", "restorer", "analyzer", "builder", "exporter", "launcher", "creator",
 ];
 
-/// A gzip level for what is made once and fetched often.
-const RELEASE_LEVEL: u8 = 9;
+/// For what is made once and fetched often.
+const RELEASE_COMPRESSION: Compression = Compression::Gzip(9);
 
 /// A lifecycle: its programs and what they support.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ impl Lifecycle {
         let path = dir.join(&name);
         let mut out = BufWriter::with_capacity(256 << 10, fs::File::create(&path)?);
         let options = WriteOptions {
-            level: RELEASE_LEVEL,
+            compression: RELEASE_COMPRESSION,
             ..WriteOptions::default()
         };
         let written = layer::write_blob(&layer, &mut out, &options, None)?;

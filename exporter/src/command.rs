@@ -165,6 +165,7 @@ pub fn export(
         output: &output,
         additional: &additional,
         cache,
+        compression: flags.compression,
     })?;
     files::report::write(&flags.report_path, &outputs.report)
         .map_err(|cause| Failure::new(ExitCode::Export, "write export report", cause))

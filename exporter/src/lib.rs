@@ -35,7 +35,7 @@ use std::thread;
 use anyhow::Context as _;
 use buildpack::group::GroupElement;
 use cache::VolumeCache;
-use layout::layer::{Layer, Owner, WriteOptions};
+use layout::layer::{Compression, Layer, Owner, WriteOptions};
 use layout::{Image, ImageEditor};
 use platform::files::metadata::LauncherRecord;
 use platform::files::{
@@ -93,6 +93,8 @@ pub struct Inputs<'a> {
     pub additional: &'a [Output],
     /// The build cache, if there is one.
     pub cache: Option<VolumeCache>,
+    /// How layers are compressed.
+    pub compression: Compression,
 }
 
 /// What the exporter says of what it did.
@@ -159,7 +161,10 @@ fn export(
         ImageEditor::from_base(inputs.run_image),
         inputs.output.draft()?,
         inputs.previous_image,
-        WriteOptions::default(),
+        WriteOptions {
+            compression: inputs.compression,
+            ..WriteOptions::default()
+        },
     );
     let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
     configure(inputs, &build, &record, &mut image)?;

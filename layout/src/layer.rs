@@ -27,6 +27,8 @@ mod unpack;
 mod walk;
 mod write;
 
+pub use compress::Compression;
+
 /// What a layer holds, in the order of its tar; contents of files stay on disk until they are written.
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
@@ -127,22 +129,13 @@ pub fn walk(dir: &Path, owner: Option<Owner>) -> Result<Vec<Entry>, Error> {
     walk::walk(dir, owner)
 }
 
-/// How a layer's blob is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a layer's blob is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// gzip level, 1 to 12 (libdeflate's scale).
-    pub level: u8,
+    /// How it is compressed.
+    pub compression: Compression,
     /// Threads that compress; the bytes do not depend on it. `None` means one a core.
     pub threads: Option<std::num::NonZeroUsize>,
-}
-
-impl Default for WriteOptions {
-    fn default() -> Self {
-        Self {
-            level: compress::DEFAULT_LEVEL,
-            threads: None,
-        }
-    }
 }
 
 /// Writes the layer's blob to `out` in one pass: tar, sha256, compression, sha256; `tee` gets the tar as well.
@@ -283,9 +276,11 @@ pub enum Error {
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Not a level of libdeflate.
-    #[error("{0} is no compression level, use 1 to 12")]
-    Level(u8),
+    /// Not a way to compress.
+    #[error(
+        "there is no compression {0:?}; use gzip, gzip:1 to gzip:12, zstd, zstd:1 to zstd:19, or none"
+    )]
+    Compression(String),
     /// A file that belongs into an archive could not be opened.
     #[error("failed to add file {} to archive", path.display())]
     Open {

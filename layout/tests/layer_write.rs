@@ -4,13 +4,14 @@
     reason = "what fails in a test's helper fails the test"
 )]
 
-use std::io::{self, Read as _, Write};
+use std::io::{self, Cursor, Read as _, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use layout::digest::sha256;
-use layout::layer::{self, Error, Layer, WriteOptions, Written};
+use layout::layer::{self, Compression, Error, Layer, WriteOptions, Written};
+use layout::manifest::MediaType;
 use tempfile::TempDir;
 
 /// A few members of bytes that compress a little, in files whose ends are on no border.
@@ -32,7 +33,11 @@ fn big_tree() -> TempDir {
 fn blob(layer: &Layer, level: u8, threads: usize) -> (Vec<u8>, Written) {
     let mut blob = Vec::new();
     let threads = NonZeroUsize::new(threads);
-    let options = WriteOptions { level, threads };
+    let compression = Compression::Gzip(level);
+    let options = WriteOptions {
+        compression,
+        threads,
+    };
     let written = layer::write_blob(layer, &mut blob, &options, None).unwrap();
     (blob, written)
 }
@@ -41,6 +46,40 @@ fn tar_of(layer: &Layer) -> Vec<u8> {
     let mut tar = Vec::new();
     layer.write_tar(&mut tar).unwrap();
     tar
+}
+
+/// Other compressions, read by the view of images, which looks at the bytes rather than at the type.
+#[test]
+fn zstd_and_plain_blobs_are_read_again_and_do_not_depend_on_threads() {
+    let dir = big_tree();
+    let layer = Layer::of_directory(dir.path(), None).unwrap();
+    let tar = tar_of(&layer);
+    for (compression, media_type) in [
+        (Compression::Zstd(1), MediaType::ImageLayerZstd),
+        (Compression::Zstd(19), MediaType::ImageLayerZstd),
+        (Compression::None, MediaType::ImageLayer),
+    ] {
+        let blob = |threads| {
+            let mut blob = Vec::new();
+            let threads = NonZeroUsize::new(threads);
+            let options = WriteOptions {
+                compression,
+                threads,
+            };
+            let written = layer::write_blob(&layer, &mut blob, &options, None).unwrap();
+            (blob, written)
+        };
+        let (bytes, written) = blob(1);
+        assert_eq!(written.descriptor.media_type, media_type);
+        assert_eq!(written.descriptor.digest, sha256(&bytes));
+        for threads in [2, 8] {
+            assert!(blob(threads).0 == bytes, "{compression}, {threads} threads");
+        }
+        let mut unpacked = Vec::new();
+        let mut reader = layout::image::decompressed(Box::new(Cursor::new(bytes))).unwrap();
+        reader.read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == tar, "{compression}");
+    }
 }
 
 #[test]
@@ -80,7 +119,7 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn a_member_says_nothing_but_how_it_was_compressed() {
     // RFC 1952: deflate, no flags, no time, fastest, unknown system.
-    let (blob, _) = blob(&Layer::default(), WriteOptions::default().level, 1);
+    let (blob, _) = blob(&Layer::default(), 1, 1);
     assert_eq!(blob[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff]);
 }
 
@@ -132,9 +171,13 @@ fn an_error_anywhere_ends_all_threads_and_comes_back() {
         assert!(matches!(error, Error::Tee(_)), "{error}");
     }
     for level in [0, 13] {
-        let options = WriteOptions { level, ..options };
+        let compression = Compression::Gzip(level);
+        let options = WriteOptions {
+            compression,
+            ..options
+        };
         let error = layer::write_blob(&layer, &mut Vec::new(), &options, None).unwrap_err();
-        assert!(matches!(error, Error::Level(_)), "{level}: {error}");
+        assert!(matches!(error, Error::Compression(_)), "{level}: {error}");
     }
     // Files that changed since they were walked: the first, and the last.
     for file in ["file-6", "file-0"] {

@@ -11,6 +11,7 @@ mod build;
 mod callers;
 mod clients;
 mod command_line;
+mod compression;
 mod conformance;
 mod creator;
 mod detection;

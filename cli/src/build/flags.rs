@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ArgAction;
+use layout::layer::Compression;
 use sandbox::Network;
 
 use crate::containers;
@@ -54,6 +55,12 @@ pub(crate) struct Args {
     /// Forget what earlier builds left in the cache
     #[arg(long)]
     pub(super) clear_cache: bool,
+    /// How layers are compressed; what reads the image must know zstd
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t)]
+    pub(super) compression: CompressionFlag,
+    /// Level of the compression: 1 to 12 of gzip, 1 to 19 of zstd
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) compression_level: Option<u8>,
     /// When the image says it was made: seconds since 1970, or now
     #[arg(long, value_name = "TIME")]
     pub(super) creation_time: Option<String>,
@@ -206,6 +213,34 @@ impl From<NetworkFlag> for Network {
             NetworkFlag::Host => Self::Host,
             NetworkFlag::None => Self::None,
         }
+    }
+}
+
+/// `--compression`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CompressionFlag {
+    /// What everything reads
+    #[default]
+    Gzip,
+    /// Smaller and faster, for readers of the last years
+    Zstd,
+    /// Plain tars
+    None,
+}
+
+impl Args {
+    /// Returns the compression that was asked for; `None` leaves it to the lifecycle.
+    pub(super) fn compression(&self) -> anyhow::Result<Option<Compression>> {
+        let name = match self.compression {
+            CompressionFlag::Gzip => "gzip",
+            CompressionFlag::Zstd => "zstd",
+            CompressionFlag::None => "none",
+        };
+        Ok(match self.compression_level {
+            None if self.compression == CompressionFlag::Gzip => None,
+            None => Some(name.parse()?),
+            Some(level) => Some(format!("{name}:{level}").parse()?),
+        })
     }
 }
 

@@ -3,13 +3,14 @@
 //! Here the bytes are no file of anybody's, they say which entries there are and what is in them.
 
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io::{Cursor, Read};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
-use layout::layer::{self, Entry, EntryKind, Error, Layer, WriteOptions};
+use layout::image;
+use layout::layer::{self, Compression, Entry, EntryKind, Error, Layer, WriteOptions};
 
 use crate::place::with_file;
 
@@ -45,7 +46,11 @@ pub(crate) fn tar(bytes: &[u8]) {
 pub(crate) fn blob(bytes: &[u8]) {
     let mut rest = Input(bytes);
     let options = WriteOptions {
-        level: rest.byte() % 12 + 1,
+        compression: match rest.byte() {
+            level @ 0..200 => Compression::Gzip(level % 12 + 1),
+            level @ 200..250 => Compression::Zstd(level % 19 + 1),
+            _ => Compression::None,
+        },
         threads: NonZeroUsize::new(usize::from(rest.byte() % 3 + 1)),
     };
     let len = usize::try_from(rest.number()).unwrap() % LONGEST;
@@ -67,7 +72,10 @@ pub(crate) fn blob(bytes: &[u8]) {
         let (mut tar, mut blob, mut unpacked) = (Vec::new(), Vec::new(), Vec::new());
         layer.write_tar(&mut tar).unwrap();
         layer::write_blob(&layer, &mut blob, &options, None).unwrap();
-        let mut decoder = MultiGzDecoder::new(&blob[..]);
+        let mut decoder: Box<dyn Read> = match options.compression {
+            Compression::Gzip(_) => Box::new(MultiGzDecoder::new(&blob[..])),
+            _ => image::decompressed(Box::new(Cursor::new(blob))).unwrap(),
+        };
         decoder.read_to_end(&mut unpacked).unwrap();
         assert!(unpacked == tar);
     });

@@ -15,10 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use libdeflater::CompressionLvl;
-use oci_spec::image::MediaType;
-
-use super::compress::{self, Gzip, MEMBER_LEN};
+use super::compress::{Compression, Compressor, MEMBER_LEN};
 use super::tar::Tar;
 use super::{Error, Layer, WriteOptions, Written};
 use crate::digest::{DiffId, Digest, Hasher};
@@ -37,7 +34,8 @@ pub(super) fn write_blob(
     options: &WriteOptions,
     tee: Tee<'_>,
 ) -> Result<Written, Error> {
-    let level = compress::level(options.level)?;
+    let compression = options.compression;
+    Compressor::new(compression)?;
     let threads = options
         .threads
         .or_else(|| thread::available_parallelism().ok())
@@ -46,7 +44,7 @@ pub(super) fn write_blob(
     let jobs = Mutex::new(jobs);
     thread::scope(|scope| {
         for _ in 0..threads {
-            start(scope, || compress_all(&jobs, level))?;
+            start(scope, || compress_all(&jobs, compression))?;
         }
         let (order, members) = sync_channel(2 * threads);
         let (mut consumers, ends) = Ends::start(scope, tee)?;
@@ -61,7 +59,7 @@ pub(super) fn write_blob(
         let (size, digest) = blob?;
         Ok(Written {
             diff_id,
-            descriptor: Descriptor::new(MediaType::ImageLayerGzip, size, digest),
+            descriptor: Descriptor::new(compression.media_type(), size, digest),
         })
     })
 }
@@ -188,15 +186,15 @@ fn copy_all(chunks: &Receiver<Chunk>, out: &mut (dyn Write + Send)) -> Result<()
     out.flush().map_err(Error::Tee)
 }
 
-fn compress_all(jobs: &Mutex<Receiver<Job>>, level: CompressionLvl) {
-    let mut gzip = Gzip::new(level);
+fn compress_all(jobs: &Mutex<Receiver<Job>>, compression: Compression) {
+    let mut compressor = Compressor::new(compression).expect("its level was looked at");
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { chunk, member }) = job else {
             return;
         };
         // Whoever waited for it may have failed; the reader will notice.
-        drop(member.send(gzip.member(&chunk)));
+        drop(member.send(compressor.member(&chunk)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Flags, variables and defaults of the creator (CRE-001 to CRE-003).
 
+use layout::layer::Compression;
 use std::path::PathBuf;
 
 use crate::entry::Invocation;
@@ -86,6 +87,8 @@ pub struct Inputs {
     pub exec_env: String,
     /// `SOURCE_DATE_EPOCH` as it stands.
     pub source_date_epoch: Option<String>,
+    /// `CNB_LAYER_COMPRESSION`.
+    pub compression: Compression,
 }
 
 /// Parses and resolves; `None` where the version or the usage was asked for and printed.
@@ -212,6 +215,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
         names.cache.as_ref(),
     );
     resolve::check_layout(layout, &images, &invocation.variables)?;
+    let compression = resolve::compression(&images, &invocation.variables)?;
     Ok(Inputs {
         common: Common::from(flags.common),
         user: User::try_from(flags.user)?,
@@ -250,6 +254,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
             .variables
             .get(variables::SOURCE_DATE_EPOCH)
             .map(str::to_owned),
+        compression,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Flags, variables and defaults of the exporter (EXP-001 to EXP-004).
 
+use layout::layer::Compression;
 use std::path::{Path, PathBuf};
 
 use crate::entry::Invocation;
@@ -64,6 +65,8 @@ pub struct Inputs {
     pub exec_env: String,
     /// `SOURCE_DATE_EPOCH` as it stands.
     pub source_date_epoch: Option<String>,
+    /// `CNB_LAYER_COMPRESSION`.
+    pub compression: Compression,
 }
 
 /// Parses and resolves; `None` where the version or the usage was asked for and printed.
@@ -169,6 +172,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
     }
     .check(&images)?;
     resolve::check_layout(layout, &images, &invocation.variables)?;
+    let compression = resolve::compression(&images, &invocation.variables)?;
     Ok(Inputs {
         common: Common::from(flags.common),
         user: User::try_from(flags.user)?,
@@ -196,6 +200,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
             .variables
             .get(variables::SOURCE_DATE_EPOCH)
             .map(str::to_owned),
+        compression,
     })
 }
 

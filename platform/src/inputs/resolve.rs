@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use layout::layer::Compression;
 
 use crate::exit::{ExitCode, Failure};
 use crate::experimental::{self, Feature};
@@ -154,6 +155,25 @@ pub(crate) fn require_layout_dir(wanted: bool, images: &ImageSource) -> Result<(
         )));
     }
     Ok(())
+}
+
+/// Returns how layers are to be compressed: only a layout's may be other than gzip's.
+pub(crate) fn compression(
+    images: &ImageSource,
+    variables: &Variables,
+) -> Result<Compression, Failure> {
+    let Some(text) = variables.get(variables::LAYER_COMPRESSION) else {
+        return Ok(Compression::default());
+    };
+    if images.layout_dir.is_none() {
+        return Err(unresolved(anyhow!(
+            "{} is for layouts; unset it, or use -layout with -layout-dir",
+            variables::LAYER_COMPRESSION
+        )));
+    }
+    text.parse()
+        .with_context(|| format!("{} cannot be obeyed", variables::LAYER_COMPRESSION))
+        .map_err(unresolved)
 }
 
 /// Warns where there is nothing to restore from or to store in (COM-087).

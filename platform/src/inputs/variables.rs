@@ -67,6 +67,8 @@ pub const STACK_PATH: &str = "CNB_STACK_PATH";
 /// `-system`.
 pub const SYSTEM_PATH: &str = "CNB_SYSTEM_PATH";
 
+/// How layers are compressed in a layout, as [`layout::layer::Compression`] is read; not of the specification.
+pub const LAYER_COMPRESSION: &str = "CNB_LAYER_COMPRESSION";
 /// `-cache-dir`.
 pub const CACHE_DIR: &str = "CNB_CACHE_DIR";
 /// `-cache-image`.

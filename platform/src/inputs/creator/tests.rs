@@ -134,6 +134,7 @@ fn empty_values_are_none() {
         tags: Vec::new(),
         exec_env: "production".to_owned(),
         source_date_epoch: Some("7".to_owned()),
+        compression: Compression::default(),
     };
     assert_eq!(inputs, expected);
 }

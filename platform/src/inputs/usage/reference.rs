@@ -40,6 +40,7 @@ const FOOT: &str = "
 | `CNB_DEPRECATION_MODE` | `warn` | what to do about deprecated APIs: `quiet`, `warn`, `error` |
 | `CNB_EXPERIMENTAL_MODE` | `error` | what to do about experimental features: `quiet`, `warn`, `error`; layouts are one |
 | `SOURCE_DATE_EPOCH` | `1980-01-01T00:00:01Z` | creation time of images, seconds since 1970, since 0.9 |
+| `CNB_LAYER_COMPRESSION` | `gzip` | how layers are compressed in a layout: `gzip`, `zstd` or `none`; `gzip:1` to `gzip:12` and `zstd:1` to `zstd:19` give the level. Not of the specification, and refused where the image goes elsewhere |
 
 The launcher takes no flags. It reads `CNB_APP_DIR`, `CNB_LAYERS_DIR`, `CNB_PROCESS_TYPE`, `CNB_PLATFORM_API`,
 `CNB_DEPRECATION_MODE`, `CNB_EXEC_ENV` and `CNB_NO_COLOR`.
