@@ -21,7 +21,7 @@ use distribution::lifecycle::{self, Lifecycle};
 use fs_err as fs;
 use layout::Layout;
 use layout::digest::sha256;
-use layout::layer::{self, Entry, EntryKind, Layer, WriteOptions};
+use layout::layer::{self, Compression, Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
 
 /// Version of the release.
@@ -106,7 +106,7 @@ fn write_release(
     let archive = format!("{name}-linux-{}.tar.gz", std::env::consts::ARCH);
     let mut target = BufWriter::new(fs::File::create(out.join(archive))?);
     let options = WriteOptions {
-        level: 9,
+        compression: Compression::Gzip(9),
         ..WriteOptions::default()
     };
     layer::write_blob(&Layer { entries }, &mut target, &options, None)?;
