@@ -51,15 +51,26 @@ impl RegistryBlobs {
             let fetched = self.repository.manifest(blob.digest.as_ref())?;
             return Ok(fetched.map(|it| Box::new(Cursor::new(it.bytes)) as Box<dyn Read + Send>));
         }
+        self.open_from(blob, 0)
+    }
+
+    /// Opens a layer's blob from an offset on, for who has the bytes before it; `None` if it is absent.
+    ///
+    /// Whoever puts the parts together checks the whole.
+    pub fn open_from(
+        &self,
+        blob: &Descriptor,
+        offset: u64,
+    ) -> Result<Option<Box<dyn Read + Send>>, Error> {
         let reader = BlobReader {
             doing: format!("read blob {} of {}", blob.digest, self.location()),
             repository: self.repository.clone(),
             digest: blob.digest.clone(),
             size: blob.size,
-            seen: 0,
+            seen: offset.min(blob.size),
             body: None,
             failures: Failures::default(),
-            failed_at: 0,
+            failed_at: offset,
         };
         Ok(reader
             .open()?
