@@ -256,7 +256,7 @@ impl Request<'_> {
             mounts.push(writable(destination.dir(), &inside));
         }
         if let Some(name) = &self.args.previous_image {
-            let image = open(name, self.config, self.platform.as_ref(), "previous image")?;
+            let image = open(name, &self.stores, self.platform.as_ref(), "previous image")?;
             let inside = run_image::previous_reference().layout_path(images);
             let dir = stage.make("images/previous")?;
             layout::Layout::at(&dir).copy_from(&image, "latest")?;
@@ -298,7 +298,7 @@ impl Request<'_> {
             && let Some(other) = outcome::after_detection(stage.layers(), &self.run_image)?
         {
             // An extension chose another run image.
-            let found = RunImage::of_extension(&other, self.config, self.platform.as_ref())?;
+            let found = RunImage::of_extension(&other, &self.stores, self.platform.as_ref())?;
             stage.renew("images")?;
             site.image_mounts = self.image_mounts(stage, cache, &found)?;
         }

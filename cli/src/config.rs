@@ -9,6 +9,7 @@
 //! | `[[run-images]]` | `image`, and its `mirrors` |
 //! | `[[trusted-builders]]` | `name` of a builder |
 //! | `[registry-mirrors]` | a mirror by registry |
+//! | `insecure-registries` | registries without TLS, or with a certificate that nobody vouches for: not of pack |
 //! | `[[registries]]`, `default-registry` | buildpack registries, kept for pack |
 //!
 //! A file of pack's is read as it stands, and what this program does not know in it survives a change ([`edit`]).
@@ -47,6 +48,7 @@ struct Settings {
     trusted_builders: Vec<TrustedBuilder>,
     registries: Vec<Registry>,
     registry_mirrors: BTreeMap<String, String>,
+    insecure_registries: Vec<String>,
 }
 
 /// A run image and where else it is.
@@ -79,9 +81,9 @@ pub(crate) struct Registry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PullPolicy {
     /// Fetch images, also those that are here
-    #[default]
     Always,
     /// Fetch images that are not here
+    #[default]
     IfNotPresent,
     /// Fetch nothing
     Never,
@@ -161,7 +163,7 @@ impl Config {
         given(&self.settings.lifecycle_image)
     }
 
-    /// Returns `pull-policy`; without one it is `always`, as in pack.
+    /// Returns `pull-policy`; without one it is `if-not-present`: what is in the layout repo may be in no registry.
     pub(crate) fn pull_policy(&self) -> anyhow::Result<PullPolicy> {
         let Some(name) = given(&self.settings.pull_policy) else {
             return Ok(PullPolicy::default());
@@ -197,6 +199,11 @@ impl Config {
         let default = &self.settings.default_registry;
         let registries = self.settings.registries.iter();
         registries.map(move |it| (it, it.name == *default))
+    }
+
+    /// Returns the registries that may have a bad certificate or none, `host[:port]`.
+    pub(crate) fn insecure_registries(&self) -> &[String] {
+        &self.settings.insecure_registries
     }
 
     /// Returns a mirror by registry; the registry `*` stands for all.

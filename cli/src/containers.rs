@@ -5,6 +5,7 @@
 //! <layout repo>/.slipway/layers/   layers, unpacked (sandbox::unpacked)
 //! <layout repo>/.slipway/runs/     what a container needs while it runs
 //! <layout repo>/.slipway/builds/   what a build needs while it runs
+//! <layout repo>/.slipway/pulls/    layers on their way from a registry, whole or in part (images::pull)
 //! ```
 
 use std::ffi::OsString;
@@ -105,7 +106,7 @@ pub(crate) fn state_dir(config: &Config) -> anyhow::Result<PathBuf> {
 fn make_state(state: &Path) -> std::io::Result<()> {
     fs_err::create_dir_all(state)?;
     fs_err::set_permissions(state, std::fs::Permissions::from_mode(0o700))?;
-    for name in ["layers", "runs", "builds"] {
+    for name in ["layers", "runs", "builds", "pulls"] {
         fs_err::create_dir_all(state.join(name))?;
     }
     Ok(())

@@ -4,21 +4,31 @@
 //! |---|---|
 //! | `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@DIGEST` | a layout anywhere |
 //! | `oci-archive:FILE`, with `:TAG` or `@DIGEST` too | a tar of a layout |
-//! | `NAME`, `NAME:TAG`, `REGISTRY/NAME@DIGEST` | in the layout repo, under the path that the name stands for |
+//! | `docker-archive:FILE` | a tar of Docker 25 or newer, which is one of a layout too |
+//! | `docker://NAME` | in a registry |
+//! | `docker-daemon:NAME` | in the daemon that `DOCKER_HOST` names |
+//! | `NAME`, `NAME:TAG`, `REGISTRY/NAME@DIGEST` | in the layout repo, under the path that the name stands for; if it is not there, in its registry |
 //!
 //! A path that is there wins, colons and all; else the longest that is there and that a colon follows. A tag that was
 //! typed must be the image's. Without one, the only image is meant, or the one for the platform, or that named `latest`.
 
+pub(crate) mod daemon;
 pub(crate) mod output;
+pub(crate) mod pull;
+pub(crate) mod stores;
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use layout::index::{self, Entry};
 use layout::manifest::{Index, Platform};
 use layout::{Archive, Digest, Image, Layout, Reference, Selector};
+use registry::RegistryBlobs;
 
-use crate::config::Config;
+use self::pull::Remote;
+use self::stores::Stores;
+use crate::config::PullPolicy;
 
 /// The tag that is meant where none is typed and there are several.
 pub(crate) const LATEST: &str = "latest";
@@ -30,7 +40,11 @@ pub(crate) enum ImageName {
     Layout(PathBuf, Selector),
     /// `oci-archive:`: a file, and which of its images.
     Archive(PathBuf, Selector),
-    /// A name, to be found in the layout repo.
+    /// `docker://`: in a registry, whatever the layout repo has.
+    Registry(Reference),
+    /// `docker-daemon:`: a name in the daemon, or an ID.
+    Daemon(String),
+    /// A name, to be found in the layout repo or in its registry.
     Named(String),
 }
 
@@ -48,12 +62,21 @@ impl ImageName {
                 let (dir, selector) = split(Path::is_dir)?;
                 Ok(Self::Layout(dir, selector))
             }
-            "oci-archive" => {
+            "oci-archive" | "docker-archive" => {
                 let (file, selector) = split(Path::is_file)?;
                 Ok(Self::Archive(file, selector))
             }
-            "docker" | "docker-daemon" | "docker-archive" | "containers-storage" | "dir" => bail!(
-                "cannot read {text}: images are read from OCI layouts only so far\ncopy it into one: skopeo copy {text} oci:DIR:TAG"
+            // An image may be called `docker`.
+            "docker" if rest.starts_with("//") => {
+                let name = Reference::parse(&rest[2..]);
+                Ok(Self::Registry(
+                    name.with_context(|| format!("invalid image name '{text}'"))?,
+                ))
+            }
+            "docker-daemon" if rest.is_empty() => bail!("invalid image name '{text}'"),
+            "docker-daemon" => Ok(Self::Daemon(rest.to_owned())),
+            "containers-storage" | "dir" => bail!(
+                "{text} is read by skopeo alone\ncopy it into a layout: skopeo copy {text} oci:DIR:TAG"
             ),
             _ => Self::named(text),
         }
@@ -72,10 +95,34 @@ impl ImageName {
         bail!("invalid image name '{text}'{hint}")
     }
 
-    /// Opens the image; `platform` chooses where an index has several. The error says where it was looked for.
+    /// Opens the image with all its layers on this machine, which are pulled if need be; `platform` chooses where there are
+    /// several. The error says where it was looked for.
     pub(crate) fn open(
         &self,
-        config: &Config,
+        stores: &Stores<'_>,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Image> {
+        match self {
+            Self::Daemon(name) => {
+                let image = stores.engine()?.whole_image(name)?;
+                image.ok_or_else(|| absent_in_daemon(name, stores))
+            }
+            Self::Named(_) | Self::Registry(_) => match self.find(stores, platform)? {
+                Found::Here(image) => Ok(*image),
+                Found::There(remote) => {
+                    let image = remote.into_repo(stores);
+                    image.with_context(|| format!("failed to pull {self}"))
+                }
+            },
+            Self::Layout(..) | Self::Archive(..) => self.view(stores, platform),
+        }
+    }
+
+    /// Opens the image where it is: of one that is elsewhere only manifest and config are fetched before somebody reads a
+    /// layer.
+    pub(crate) fn view(
+        &self,
+        stores: &Stores<'_>,
         platform: Option<&Platform>,
     ) -> anyhow::Result<Image> {
         match self {
@@ -83,7 +130,7 @@ impl ImageName {
                 let index = Layout::at(dir).index()?;
                 let Some(index) = index else {
                     bail!(
-                        "no OCI image layout in {}: it has no index.json\nmake one there: skopeo copy docker://IMAGE oci:{}:TAG",
+                        "no OCI image layout in {}: it has no index.json\nmake one there: slipway layout copy NAME oci:{}:TAG",
                         dir.display(),
                         dir.display()
                     );
@@ -95,24 +142,101 @@ impl ImageName {
                 let archive = Archive::open(file, &std::env::temp_dir())?;
                 pick(archive.index(), archive.blobs(), selector, platform)
             }
-            Self::Named(name) => {
-                let reference = Reference::parse(name)?;
-                let dir = reference.layout_path(&config.layout_repo_dir());
-                let Some(index) = Layout::at(&dir).index()? else {
-                    bail!(
-                        "no image {name} in the layout repo: there is no OCI image layout in {}\n\
-                         put it there: skopeo copy docker://{} oci:{}:{}",
-                        dir.display(),
-                        skopeo_name(&reference),
-                        dir.display(),
-                        reference.identifier().trim_start_matches("sha256:")
-                    );
-                };
-                // The path names the image, whatever its ref name is.
-                let any = Selector::default();
-                pick(&index, Layout::at(&dir).blobs(), &any, platform)
+            Self::Daemon(name) => {
+                let image = stores.engine()?.image(name, None)?;
+                image.ok_or_else(|| absent_in_daemon(name, stores))
             }
+            Self::Named(_) | Self::Registry(_) => match self.find(stores, platform)? {
+                Found::Here(image) => Ok(*image),
+                Found::There(remote) => Ok(remote.image),
+            },
         }
+    }
+
+    /// Returns whether nothing has to be fetched to open it, as far as can be known at once.
+    pub(crate) fn is_here(&self, stores: &Stores<'_>) -> bool {
+        let Self::Named(name) = self else {
+            return !matches!(self, Self::Registry(_));
+        };
+        let repo = stores.config().layout_repo_dir();
+        let dir = Reference::parse(name).map(|it| it.layout_path(&repo));
+        dir.is_ok_and(|it| it.join("index.json").exists())
+    }
+
+    /// Returns whether an image of this name is a registry's or a daemon's, which have all layers of their images.
+    pub(crate) fn is_elsewhere(&self, image: &Image) -> bool {
+        let blobs: &dyn Any = &**image.blobs();
+        matches!(self, Self::Daemon(_)) || blobs.is::<RegistryBlobs>()
+    }
+
+    /// Finds an image by its name, as the pull policy says.
+    fn find(&self, stores: &Stores<'_>, platform: Option<&Platform>) -> anyhow::Result<Found> {
+        let (name, policy) = match self {
+            Self::Registry(name) => (name.clone(), None),
+            other => (Reference::parse(&other.to_string())?, Some(stores.policy())),
+        };
+        let dir = name.layout_path(&stores.config().layout_repo_dir());
+        let here = || anyhow::Ok(in_repo(&dir, platform)?.map(|it| Found::Here(Box::new(it))));
+        match policy {
+            Some(PullPolicy::Never) => {
+                return here()?.ok_or_else(|| {
+                    anyhow!(
+                        "no image {self} in the layout repo: there is no OCI image layout in {}\n\
+                         put it there: slipway layout copy oci:DIR {self}, or have it pulled: slipway config pull-policy if-not-present",
+                        dir.display()
+                    )
+                });
+            }
+            Some(PullPolicy::IfNotPresent) => {
+                if let Some(image) = here()? {
+                    return Ok(image);
+                }
+            }
+            Some(PullPolicy::Always) | None => {}
+        }
+        let remote = Remote::find(stores, &name, platform);
+        let remote = remote.map_err(|error| {
+            anyhow!(
+                "{error:#}\nwhere that registry cannot be reached, put the image into the layout repo: slipway layout copy oci:DIR {}",
+                name.name()
+            )
+        })?;
+        if let Some(remote) = remote {
+            return Ok(Found::There(Box::new(remote)));
+        }
+        // As with pack, what its registry does not know may be here.
+        let here = if policy.is_some() { here()? } else { None };
+        here.ok_or_else(|| {
+            let registry = &stores.mirrored(&name).registry;
+            anyhow!(
+                "there is no image {self} in the layout repo (in {}), nor does its registry {registry} have one\n\
+                 is the name right? what you have elsewhere can be put into the layout repo: slipway layout copy oci:DIR {self}",
+                dir.display()
+            )
+        })
+    }
+}
+
+/// An image by its name.
+enum Found {
+    Here(Box<Image>),
+    There(Box<Remote>),
+}
+
+/// Opens the image of a place in the layout repo, if there is one.
+fn in_repo(dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Option<Image>> {
+    let Some(index) = Layout::at(dir).index()? else {
+        return Ok(None);
+    };
+    // The path names the image, whatever its ref name is.
+    let any = Selector::default();
+    pick(&index, Layout::at(dir).blobs(), &any, platform).map(Some)
+}
+
+fn absent_in_daemon(name: &str, stores: &Stores<'_>) -> anyhow::Error {
+    match stores.engine() {
+        Ok(engine) => anyhow!("the daemon at {} has no image {name}", engine.host()),
+        Err(error) => error,
     }
 }
 
@@ -120,6 +244,8 @@ impl std::fmt::Display for ImageName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (kind, path, selector) = match self {
             Self::Named(name) => return f.write_str(name),
+            Self::Registry(name) => return write!(f, "docker://{name}"),
+            Self::Daemon(name) => return write!(f, "docker-daemon:{name}"),
             Self::Layout(path, selector) => ("oci", path, selector),
             Self::Archive(path, selector) => ("oci-archive", path, selector),
         };
@@ -131,15 +257,6 @@ impl std::fmt::Display for ImageName {
             Some(digest) => write!(f, "@{digest}"),
             None => Ok(()),
         }
-    }
-}
-
-/// Docker's tools know the default registry by another name.
-fn skopeo_name(reference: &Reference) -> String {
-    let name = reference.name();
-    match name.strip_prefix("index.docker.io/") {
-        Some(rest) => format!("docker.io/{rest}"),
-        None => name,
     }
 }
 

@@ -5,7 +5,9 @@
 
 #![allow(
     rustdoc::broken_intra_doc_links,
+    rustdoc::bare_urls,
     rustdoc::invalid_html_tags,
+    clippy::doc_markdown,
     reason = "doc comments of flags are help texts, in which brackets mean what they mean to a shell"
 )]
 

@@ -11,8 +11,10 @@ What `slipway help COMMAND` prints too. Commands and flags are pack's where it h
 
 - Results go to stdout, what is said beside them to stderr. The exit status is 0, 1 (it failed, or something is wrong) or
   2 (it was asked wrongly); a build that a signal ends exits with 128 and the number of the signal.
-- `oci:DIR[:TAG]` is an image in a layout in a directory, `oci-archive:FILE[:TAG]` one in a tar of a layout; any other name
-  is looked for in the layout repo.
+- `oci:DIR[:TAG]` is an image in a layout in a directory, `oci-archive:FILE[:TAG]` one in a tar of a layout, `docker://NAME` one in
+  a registry, `docker-daemon:NAME` one in the daemon that `DOCKER_HOST` names; any other name is looked for in the layout repo, and
+  pulled into it if it is not there.
+- Credentials for registries are those of `docker login`: `DOCKER_CONFIG`, else `~/.docker`, has them, or names a helper program.
 - Every command also takes `-h` and `--help`.
 - `SLIPWAY_HOME`, else `PACK_HOME`, is the directory of the settings; `NO_COLOR` asks for no colors.
 ";

@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use fs_err as fs;
 use layout::blob::{Blobs, Error, LayoutBlobs};
-use layout::manifest::MediaType;
+use layout::digest::Verified;
 use layout::{Descriptor, Digest, Image, image};
 
 /// Layouts are this deep below the layout repo at most; names have few parts.
 const MAX_DEPTH: usize = 16;
 
-/// Blobs of an image, and of some layers elsewhere.
+/// Files of blobs, by digest.
+pub(crate) type Files = HashMap<String, PathBuf>;
+
+/// Blobs of an image, and files elsewhere that some of them are in.
 #[derive(Debug)]
 struct Elsewhere {
     own: Arc<dyn Blobs>,
-    found: HashMap<String, LayoutBlobs>,
+    found: Files,
 }
 
 /// Returns the image with the layers that it lacks and that some layout below `repo` has. Others stay absent.
@@ -28,30 +31,37 @@ pub(crate) fn completed(image: Image, repo: &Path) -> Result<Image, image::Error
     if missing.is_empty() {
         return Ok(image);
     }
-    let mut found = HashMap::new();
-    look(repo, MAX_DEPTH, &missing, &mut found);
+    with_files(&image, find(repo, &missing))
+}
+
+/// Returns the image with these files as blobs of it.
+pub(crate) fn with_files(image: &Image, found: Files) -> Result<Image, image::Error> {
     let blobs = Arc::new(Elsewhere {
-        own: Arc::clone(blobs),
+        own: Arc::clone(image.blobs()),
         found,
     });
-    let (size, digest) = (image.manifest_size(), image.digest().clone());
-    let manifest = Descriptor::new(MediaType::ImageManifest, size, digest);
-    Image::open(blobs, &manifest)
+    let (digest, size) = (image.digest().clone(), image.manifest_size());
+    let (manifest, config) = (image.manifest().clone(), image.config().clone());
+    Image::of_parts(digest, size, manifest, config, blobs)
+}
+
+/// Returns the files of these layers that layouts below `repo` have.
+pub(crate) fn find(repo: &Path, layers: &[Descriptor]) -> Files {
+    let mut found = HashMap::new();
+    if !layers.is_empty() {
+        look(repo, MAX_DEPTH, layers, &mut found);
+    }
+    found
 }
 
 /// What cannot be read has no layers: it is only looked for.
-fn look(
-    dir: &Path,
-    depth: usize,
-    missing: &[Descriptor],
-    found: &mut HashMap<String, LayoutBlobs>,
-) {
+fn look(dir: &Path, depth: usize, missing: &[Descriptor], found: &mut Files) {
     let blobs = LayoutBlobs::of(dir);
     for layer in missing {
         let there = blobs.path(&layer.digest);
-        let fits = |path: PathBuf| fs::metadata(path).is_ok_and(|it| it.len() == layer.size);
-        if there.is_some_and(fits) {
-            found.insert(layer.digest.to_string(), blobs.clone());
+        let fits = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.len() == layer.size);
+        if let Some(path) = there.filter(fits) {
+            found.insert(layer.digest.to_string(), path);
         }
     }
     let Some(depth) = depth.checked_sub(1).filter(|_| found.len() < missing.len()) else {
@@ -71,17 +81,20 @@ fn look(
 
 impl Blobs for Elsewhere {
     fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        match self.found.get(blob.digest.as_ref()) {
-            Some(blobs) => blobs.open(blob),
-            None => self.own.open(blob),
+        let Some(path) = self.found.get(blob.digest.as_ref()) else {
+            return self.own.open(blob);
+        };
+        let file = fs::File::open(path)?;
+        let what = path.display().to_string();
+        match Verified::new(file, &blob.digest, Some(blob.size), what) {
+            Some(reader) => Ok(Some(Box::new(reader))),
+            None => Err(Error::Algorithm(blob.digest.clone())),
         }
     }
 
     fn path(&self, digest: &Digest) -> Option<PathBuf> {
-        match self.found.get(digest.as_ref()) {
-            Some(blobs) => blobs.path(digest),
-            None => self.own.path(digest),
-        }
+        let found = self.found.get(digest.as_ref());
+        found.cloned().or_else(|| self.own.path(digest))
     }
 
     fn location(&self) -> String {

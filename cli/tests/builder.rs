@@ -20,6 +20,13 @@ struct Fixture(TempDir);
 impl Fixture {
     fn new() -> Self {
         let fixture = Self(tempfile::tempdir().unwrap());
+        fs_err::create_dir_all(fixture.path("home")).unwrap();
+        // No test speaks to the world.
+        fs_err::write(
+            fixture.path("home/config.toml"),
+            "pull-policy = \"never\"\n",
+        )
+        .unwrap();
         let base = "home/layout-repo/index.docker.io/acme/base/latest";
         fixture.image(base);
         for name in ["lifecycle", "launcher"] {

@@ -115,7 +115,7 @@ fn values_are_printed_set_and_removed() {
             "pull-policy",
             "pull-policy",
             "never",
-            Some(|_: &Home| "always".to_owned()),
+            Some(|_: &Home| "if-not-present".to_owned()),
         ),
     ] {
         let home = Home::new();

@@ -81,7 +81,11 @@ impl Desk {
         );
         fs::create_dir_all(desk.path("home")).unwrap();
         fs::create_dir_all(desk.path("work")).unwrap();
-        let config = format!("layout-repo-dir = \"{}\"\n", desk.path("repo").display());
+        // No test speaks to the world.
+        let config = format!(
+            "layout-repo-dir = \"{}\"\npull-policy = \"never\"\n",
+            desk.path("repo").display()
+        );
         fs::write(desk.path("home/config.toml"), config).unwrap();
         desk.hand_over();
         desk

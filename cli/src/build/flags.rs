@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::ArgAction;
 use layout::layer::Compression;
 use sandbox::Network;
 
+use crate::config::PullPolicy;
 use crate::containers;
+use crate::images::stores;
 
 /// Build an app into an image
 ///
@@ -19,7 +20,8 @@ pub(crate) struct Args {
     /// App: a directory, or a zip, jar or war file
     #[arg(long, short, value_name = "PATH", default_value = ".")]
     pub(super) path: PathBuf,
-    /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo; the default builder without it
+    /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-daemon:NAME, docker://NAME, or a name in the layout repo or a registry; the
+    /// default builder without it
     #[arg(long, short = 'B', value_name = "IMAGE")]
     pub(super) builder: Option<String>,
     /// Image that the app will run on, instead of the builder's
@@ -88,9 +90,12 @@ pub(crate) struct Args {
     /// Image to take unchanged layers from, instead of the one that is replaced
     #[arg(long, value_name = "IMAGE")]
     pub(super) previous_image: Option<String>,
-    /// When images are fetched; accepted, as all images are on disk so far
-    #[arg(long, value_name = "POLICY", value_parser = ["always", "if-not-present", "never"])]
-    pub(super) pull_policy: Option<String>,
+    /// When builder and run image are fetched from their registries into the layout repo; by default what is set with `slipway
+    /// config pull-policy`, else if they are not there
+    #[arg(long, value_name = "POLICY", value_enum)]
+    pub(super) pull_policy: Option<PullPolicy>,
+    #[command(flatten)]
+    pub(super) registries: stores::Registries,
     /// Directory that report.toml goes to
     #[arg(long, value_name = "DIR")]
     pub(super) report_output_dir: Option<PathBuf>,
@@ -159,8 +164,6 @@ pub(crate) struct Unsupported {
     lifecycle_image: Option<String>,
     #[arg(long, short = 'r', hide = true)]
     buildpack_registry: Option<String>,
-    #[arg(long, hide = true, action = ArgAction::Append)]
-    insecure_registry: Vec<String>,
 }
 
 impl Unsupported {
@@ -184,11 +187,6 @@ impl Unsupported {
                 "--buildpack-registry",
                 self.buildpack_registry.is_some(),
                 "name a buildpack by its folder or file",
-            ),
-            (
-                "--insecure-registry",
-                !self.insecure_registry.is_empty(),
-                registry,
             ),
         ];
         given

@@ -20,6 +20,7 @@ use super::run_image::RunImage;
 use super::volume;
 use crate::config::Config;
 use crate::images::ImageName;
+use crate::images::stores::Stores;
 
 /// Lowest Platform API that knows layouts.
 const LOWEST_API: &str = "0.12";
@@ -28,6 +29,7 @@ const LOWEST_API: &str = "0.12";
 pub(super) struct Request<'a> {
     pub(super) args: &'a Args,
     pub(super) config: &'a Config,
+    pub(super) stores: Stores<'a>,
     pub(super) descriptor: Descriptor,
     /// Where project.toml is; relative locations in it are from here.
     pub(super) descriptor_dir: PathBuf,
@@ -49,6 +51,7 @@ impl<'a> Request<'a> {
         lines: &mut Lines<io::Stdout>,
     ) -> anyhow::Result<Self> {
         let platform = args.platform.as_deref().map(parse_platform).transpose()?;
+        let stores = Stores::new(config, &args.registries, args.pull_policy)?.quiet(args.quiet);
         let destinations = Destinations::parse(&args.image, &args.tag, config)?;
         if !args.path.exists() {
             bail!("there is no app at {}", args.path.display());
@@ -64,7 +67,7 @@ impl<'a> Request<'a> {
                 "no builder is named\nuse --builder IMAGE, or once: slipway config default-builder IMAGE"
             );
         };
-        let builder_image = open(name, config, platform.as_ref(), "builder")?;
+        let builder_image = open(name, &stores, platform.as_ref(), "builder")?;
         let builder = Builder::read(&builder_image)
             .with_context(|| format!("{name} is no builder that can be used"))?;
         check_architecture(name, &builder_image)?;
@@ -77,7 +80,7 @@ impl<'a> Request<'a> {
                 "builder {name} runs buildpacks as root, which nobody should allow\ngive them another user: --uid NUMBER --gid NUMBER"
             );
         }
-        let run_image = RunImage::find(args, config, &builder, platform.as_ref())?;
+        let run_image = RunImage::find(args, &stores, &builder, platform.as_ref())?;
         let api = choose_api(args.lifecycle, &builder)?;
         let mut mounts = Vec::new();
         for volume in &args.volume {
@@ -90,6 +93,7 @@ impl<'a> Request<'a> {
         Ok(Self {
             args,
             config,
+            stores,
             descriptor,
             descriptor_dir,
             platform,
@@ -135,11 +139,11 @@ impl<'a> Request<'a> {
 /// Opens an image; the error says what it was wanted for.
 pub(super) fn open(
     name: &str,
-    config: &Config,
+    stores: &Stores<'_>,
     platform: Option<&Platform>,
     what: &str,
 ) -> anyhow::Result<Image> {
-    let image = ImageName::parse(name).and_then(|name| name.open(config, platform));
+    let image = ImageName::parse(name).and_then(|name| name.open(stores, platform));
     image.with_context(|| format!("failed to open the {what} {name}"))
 }
 

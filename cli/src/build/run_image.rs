@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use distribution::builder::Builder;
 use layout::manifest::Platform;
 use layout::{Image, Layout, Reference, Selector};
@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::destination;
 use super::flags::Args;
-use crate::config::Config;
 use crate::images::ImageName;
+use crate::images::stores::Stores;
 
 /// A run image that was found.
 #[derive(Clone, Debug)]
@@ -34,57 +34,66 @@ impl RunImage {
     /// Finds the one that the user names, else the builder's first, by any of its names that is here.
     pub(super) fn find(
         args: &Args,
-        config: &Config,
+        stores: &Stores<'_>,
         builder: &Builder,
         platform: Option<&Platform>,
     ) -> anyhow::Result<Self> {
         if let Some(name) = &args.run_image {
-            return Self::named(name, config, platform);
+            return Self::named(name, stores, platform);
         }
         let Some(first) = builder.run_images.first() else {
             bail!("the builder names no run image\nname one: --run-image IMAGE");
         };
-        let mirrors = config.run_image_mirrors(&first.image);
+        let mirrors = stores.config().run_image_mirrors(&first.image);
         let names: Vec<_> = mirrors
             .iter()
             .chain([&first.image])
             .chain(&first.mirrors)
             .collect();
-        for name in &names {
-            if let Ok(found) = Self::named(name, config, platform) {
-                return Ok(found);
+        // What is here goes before what would have to be fetched.
+        let is_here = |name: &&String| ImageName::parse(name).is_ok_and(|it| it.is_here(stores));
+        let (here, elsewhere): (Vec<&String>, Vec<_>) = names.into_iter().partition(is_here);
+        let mut own = None;
+        for name in here.into_iter().chain(elsewhere) {
+            match Self::named(name, stores, platform) {
+                Ok(found) => return Ok(found),
+                // The error of its own name says where it was looked for.
+                Err(error) if *name == first.image => own = Some(error),
+                Err(_) => {}
             }
         }
-        // The error of its own name says where it was looked for.
-        Self::named(&first.image, config, platform)
+        Err(own.unwrap_or_else(|| anyhow!("the builder's run image has no name")))
     }
 
     /// Finds one that an image extension names: nobody but the user may name a place on this machine.
     pub(super) fn of_extension(
         name: &str,
-        config: &Config,
+        stores: &Stores<'_>,
         platform: Option<&Platform>,
     ) -> anyhow::Result<Self> {
         if !matches!(ImageName::parse(name)?, ImageName::Named(_)) {
             bail!("an image extension asks for the run image {name:?}, which is no image name");
         }
-        Self::named(name, config, platform)
+        Self::named(name, stores, platform)
     }
 
     /// Finds one by its name.
     pub(super) fn named(
         name: &str,
-        config: &Config,
+        stores: &Stores<'_>,
         platform: Option<&Platform>,
     ) -> anyhow::Result<Self> {
         let place = ImageName::parse(name)?;
-        let image = place.open(config, platform);
+        let image = place.open(stores, platform);
         let image = image.with_context(|| format!("failed to open the run image {name}"))?;
+        let repo = stores.config().layout_repo_dir();
         let (name, dir) = match &place {
             ImageName::Named(name) => {
-                let dir = Reference::parse(name)?.layout_path(&config.layout_repo_dir());
+                let dir = Reference::parse(name)?.layout_path(&repo);
                 (name.clone(), Some(dir))
             }
+            ImageName::Registry(name) => (name.name(), Some(name.layout_path(&repo))),
+            ImageName::Daemon(name) => (name.clone(), None),
             ImageName::Layout(dir, selector) => {
                 let plain = *selector == Selector::default();
                 (destination::name_of(dir), plain.then(|| dir.clone()))

@@ -2,6 +2,7 @@
 //!
 //! Without a new value each command prints the present one, alone on a line, for people and for scripts.
 
+mod insecure_registries;
 mod registries;
 mod registry_mirrors;
 mod run_image_mirrors;
@@ -41,6 +42,8 @@ pub(crate) struct Args {
 enum Command {
     DefaultBuilder(value::DefaultBuilder),
     Experimental(value::Experimental),
+    #[command(visible_alias = "insecure-registry")]
+    InsecureRegistries(insecure_registries::Args),
     LayoutRepoDir(value::LayoutRepoDir),
     LifecycleImage(value::LifecycleImage),
     PullPolicy(value::PullPolicy),
@@ -59,6 +62,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     match &args.command {
         Command::DefaultBuilder(args) => args.run(&config, out),
         Command::Experimental(args) => args.run(&config, out),
+        Command::InsecureRegistries(args) => args.run(&config, out),
         Command::LayoutRepoDir(args) => args.run(&config, out),
         Command::LifecycleImage(args) => args.run(&config, out),
         Command::PullPolicy(args) => args.run(&config, out),

@@ -10,6 +10,7 @@ use layout::Image;
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 use crate::text::{self, Format, printable};
 use seen::{Layer, Module, Process, Seen};
 
@@ -21,17 +22,24 @@ Examples:
   slipway inspect oci:my-app
   slipway inspect oci:my-app --output json")]
 pub(crate) struct Args {
-    /// Image to show: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
+    /// Image to show: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-daemon:NAME, docker://NAME, or a name, which is looked for in
+    /// the layout repo and then in its registry
     image: String,
     /// How to print it
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    registries: stores::Registries,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = Config::read(&environment::home()?)?;
-    let image: Image = ImageName::parse(&args.image)?.open(&config, None)?;
-    let seen = Seen::of(&args.image, &image)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
+    let name = ImageName::parse(&args.image)?;
+    let image: Image = name.view(&stores, None)?;
+    let is_elsewhere = name.is_elsewhere(&image);
+    let present = |layer: &_| is_elsewhere || matches!(image.blobs().open(layer), Ok(Some(_)));
+    let seen = Seen::of(&args.image, &image, &present)?;
     match args.output {
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&seen)?)?,
         Format::Text => print(&seen, out)?,

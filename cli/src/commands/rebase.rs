@@ -14,6 +14,7 @@ use rebaser::{Inputs, RunImage};
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 
 /// Put an app image on another run image, without building it again
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ pub(crate) struct Args {
     /// Directory that report.toml goes to
     #[arg(long, value_name = "DIR")]
     report_output_dir: Option<PathBuf>,
+    #[command(flatten)]
+    registries: stores::Registries,
     /// Rebase though the images say that they do not fit
     #[arg(long)]
     force: bool,
@@ -43,11 +46,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let api = PlatformApi::latest();
     let name = args.previous_image.as_ref().unwrap_or(&args.image);
     let source = ImageName::parse(name)?;
-    let app = source.open(&config, None)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
+    let app = source.open(&stores, None)?;
     let metadata = metadata_of(&app).with_context(|| format!("failed to read {name}"))?;
     let output = output(args, &source, &app, &config)?;
 
-    let (run_name, run_image) = run_image_for(args, api, &metadata, &app, &config)?;
+    let (run_name, run_image) = run_image_for(args, api, &metadata, &app, &stores)?;
     log::start();
     log::init("info", !has_colors()).map_err(|failure| failure.error)?;
     let outputs = rebaser::run(Inputs {
@@ -114,18 +118,20 @@ fn run_image_for(
     api: PlatformApi,
     metadata: &RebaseMetadata,
     app: &Image,
-    config: &Config,
+    stores: &Stores<'_>,
 ) -> anyhow::Result<(String, Image)> {
     let platform = app.config().platform();
-    let open = |name: &str| ImageName::parse(name)?.open(config, Some(&platform));
+    let open = |name: &str| ImageName::parse(name)?.open(stores, Some(&platform));
     let recorded = run_image::for_rebase(api, &metadata.layers);
     if let Some(given) = &args.run_image {
         let image = open(given).with_context(|| format!("failed to open the run image {given}"))?;
         let name = match (ImageName::parse(given)?, recorded) {
             // A path is no name that any image could know. Who gives one says that it is the app's run image.
-            (ImageName::Layout(..) | ImageName::Archive(..), Some(recorded)) => {
-                recorded.image.clone()
-            }
+            (
+                ImageName::Layout(..) | ImageName::Archive(..) | ImageName::Daemon(_),
+                Some(recorded),
+            ) => recorded.image.clone(),
+            (ImageName::Registry(name), _) => name.name(),
             _ => given.clone(),
         };
         return Ok((name, image));
@@ -139,8 +145,10 @@ fn run_image_for(
         ImageName::Named(name) => Reference::parse(&name)?.registry,
         _ => String::new(),
     };
-    let is_here = |name: &str| open(name).is_ok();
-    let name = run_image::choose(recorded, &registry, &is_here);
+    let is_here = |name: &str| ImageName::parse(name).is_ok_and(|it| it.is_here(stores));
+    let can_be_had = |name: &str| open(name).is_ok();
+    let name = run_image::choose(recorded, &registry, &is_here)
+        .or_else(|_| run_image::choose(recorded, &registry, &can_be_had));
     // The error of its own name says where it was looked for.
     let name = name.unwrap_or_else(|_| recorded.image.clone());
     let image = open(&name).with_context(|| {

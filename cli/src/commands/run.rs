@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::containers::{self, Machine};
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 use crate::progress::Progress;
 use crate::{rootfs, sparse};
 use signals::Forwarding;
@@ -57,6 +58,8 @@ pub(crate) struct Args {
     user: Option<String>,
     #[command(flatten)]
     containers: containers::Flags,
+    #[command(flatten)]
+    registries: stores::Registries,
     /// Arguments for the process
     #[arg(last = true, value_name = "ARGS")]
     words: Vec<OsString>,
@@ -73,7 +76,8 @@ enum Network {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::read(&environment::home()?)?;
     let platform = Platform::host();
-    let image = ImageName::parse(&args.image)?.open(&config, Some(&platform))?;
+    let stores = Stores::new(&config, &args.registries, None)?;
+    let image = ImageName::parse(&args.image)?.open(&stores, Some(&platform))?;
     let theirs = (&image.config().os, &image.config().architecture);
     if theirs != (&platform.os, &platform.architecture) {
         bail!(

@@ -14,6 +14,7 @@ use platform::labels;
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 
 /// Get the software bill of materials (SBOM) of an image
 #[derive(Debug, clap::Args)]
@@ -34,11 +35,14 @@ enum Command {
 Examples:
   slipway sbom download oci:my-app --output-dir sbom")]
 struct DownloadArgs {
-    /// Image that has them: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo
+    /// Image that has them: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-daemon:NAME, docker://NAME, or a name in the layout repo
+    /// or a registry
     image: String,
     /// Directory that the files go to
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output_dir: PathBuf,
+    #[command(flatten)]
+    registries: stores::Registries,
 }
 
 /// Runs one of its commands; results go to `out`.
@@ -50,7 +54,8 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
 fn download(args: &DownloadArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let name = &args.image;
     let config = Config::read(&environment::home()?)?;
-    let image = ImageName::parse(name)?.open(&config, None)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
+    let image = ImageName::parse(name)?.view(&stores, None)?;
     let key = labels::LIFECYCLE_METADATA;
     let metadata = match image.label(key).filter(|label| !label.is_empty()) {
         None => LayersMetadata::default(),

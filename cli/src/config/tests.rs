@@ -26,7 +26,7 @@ fn without_a_file_everything_has_its_default() {
         assert_eq!(config.volumes_dir(), Path::new("/no/such/home/volumes"));
         assert_eq!(config.default_builder(), None);
         assert_eq!(config.lifecycle_image(), None);
-        assert_eq!(config.pull_policy().unwrap(), PullPolicy::Always);
+        assert_eq!(config.pull_policy().unwrap(), PullPolicy::IfNotPresent);
         assert_eq!(config.run_images().len(), 0);
         assert_eq!(config.run_image_mirrors("run"), [""; 0]);
         assert_eq!(config.trusted_builders().count(), 0);

@@ -12,12 +12,15 @@
 //! stands for a path below `/layout-repo`, where the directory is mounted. A layout holds one image: one with another tag
 //! replaces it.
 
+use std::fs::Permissions;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use layout::name::Identifier;
 use layout::{Reference, Selector};
+use tempfile::TempDir;
 
 use super::ImageName;
 use crate::config::Config;
@@ -53,9 +56,12 @@ impl ImageName {
                 (real_or_absolute(dir)?, name)
             }
             Self::Archive(file, _) => bail!(
-                "cannot write to the archive {}\nwrite to a directory, then: skopeo copy oci:DIR oci-archive:{}",
+                "cannot write to the archive {}\nwrite to a directory, then: slipway layout copy oci:DIR oci-archive:{}",
                 file.display(),
                 file.display()
+            ),
+            Self::Registry(_) | Self::Daemon(_) => bail!(
+                "cannot write to {self} here\nwrite to a directory, then: slipway layout copy oci:DIR {self}"
             ),
             Self::Named(name) => {
                 let dir = Reference::parse(name)?.layout_path(&config.layout_repo_dir());
@@ -82,6 +88,46 @@ impl ImageName {
             }
         }
     }
+}
+
+/// Makes a folder in that of a file which is about to be written.
+pub(crate) fn beside(file: &Path) -> anyhow::Result<TempDir> {
+    let file = std::path::absolute(file)?;
+    let dir = file.parent().unwrap_or(Path::new("/"));
+    let made = tempfile::Builder::new().prefix(".slipway-").tempdir_in(dir);
+    made.with_context(|| format!("failed to make a folder in {}", dir.display()))
+}
+
+/// Writes a layout as an archive: the same layout, the same bytes.
+pub(crate) fn archive(dir: &Path, file: &Path) -> anyhow::Result<()> {
+    let parent = dir.parent().unwrap_or(dir);
+    let mut written = tempfile::NamedTempFile::new_in(parent)?;
+    let mut tar = tar::Builder::new(io::BufWriter::new(&mut written));
+    let mut blobs = Vec::new();
+    for algorithm in fs_err::read_dir(dir.join("blobs"))? {
+        for blob in fs_err::read_dir(algorithm?.path())? {
+            blobs.push(blob?.path());
+        }
+    }
+    blobs.sort();
+    let documents = ["oci-layout", "index.json"].map(|it| dir.join(it));
+    for path in documents.iter().chain(&blobs) {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(fs_err::metadata(path)?.len());
+        let name = path.strip_prefix(dir)?;
+        tar.append_data(&mut header, name, fs_err::File::open(path)?)?;
+    }
+    tar.into_inner()?.flush()?;
+    let mode = fs_err::metadata(dir.join("index.json"))?
+        .permissions()
+        .mode()
+        & 0o666;
+    written
+        .as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
+    written.persist(file)?;
+    Ok(())
 }
 
 fn name_inside(dir: &Path, selector: &Selector) -> anyhow::Result<String> {

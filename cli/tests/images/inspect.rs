@@ -159,6 +159,7 @@ fn damage_is_told() {
         .fails_with(&["label io.buildpacks.lifecycle.metadata"]);
     site.slipway(&["inspect", "oci:app:v2"])
         .fails_with(&["no image named v2 in app"]);
+    site.set("pull-policy = \"never\"\n");
     site.slipway(&["inspect", "absent"])
-        .fails_with(&["library/absent/latest", "skopeo copy docker://"]);
+        .fails_with(&["library/absent/latest", "slipway layout copy oci:DIR"]);
 }

@@ -70,19 +70,7 @@ impl Site {
 
     /// Calls `slipway`.
     pub(crate) fn slipway(&self, args: &[&str]) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_slipway"))
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("SLIPWAY_HOME", self.path("home"))
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran {
-            status: output.status.code().unwrap(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        self.slipway_with(&[], args)
     }
 }
 
@@ -229,4 +217,68 @@ pub(crate) fn requires(programs: &[&str]) -> bool {
     );
     eprintln!("skipped: needs {missing:?}");
     false
+}
+
+impl Site {
+    /// Makes the settings these.
+    pub(crate) fn set(&self, config: &str) {
+        fs_err::create_dir_all(self.path("home")).unwrap();
+        fs_err::write(self.path("home/config.toml"), config).unwrap();
+    }
+
+    /// Starts `slipway`.
+    pub(crate) fn start(&self, args: &[&str]) -> std::process::Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(args).current_dir(self.dir.path()).env_clear();
+        command.env("SLIPWAY_HOME", self.path("home"));
+        command.spawn().unwrap()
+    }
+
+    /// Calls `slipway` with variables.
+    pub(crate) fn slipway_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("SLIPWAY_HOME", self.path("home"))
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran {
+            status: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// Copies an image of this site to a name in a registry.
+    pub(crate) fn push(&self, source: &str, name: &str) {
+        let to = format!("docker://{name}");
+        self.slipway(&["layout", "copy", source, &to]).ok();
+    }
+}
+
+/// Writes an image of one layer that does not compress, so that its blob has about so many bytes; the same `seed` gives the
+/// same image.
+pub(crate) fn large_image(dir: &Path, size: usize, seed: u64) {
+    let mut state = seed;
+    let mut text = String::with_capacity(size);
+    while text.len() < size {
+        // Marsaglia's xorshift: every bit of the six that are used looks random.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.push(char::from(b'0' + (state >> 32 & 63) as u8));
+    }
+    let platform = Platform {
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
+        ..Platform::default()
+    };
+    let mut update = Layout::at(dir).update().unwrap();
+    let written = layer(&mut update, "/large", &text);
+    let mut editor = ImageEditor::empty(&platform);
+    editor.append(&written, History::default());
+    editor.commit(update, &named("latest")).unwrap();
 }

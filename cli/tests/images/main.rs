@@ -4,9 +4,12 @@
     reason = "a fixture that cannot be made is a failed test"
 )]
 
+mod copies;
+mod faults;
 mod gc_and_copy;
 mod inspect;
 mod kit;
+mod pulls;
 mod rebase;
 mod run;
 mod sbom;

@@ -45,6 +45,7 @@ fn an_app_gets_the_newest_of_its_run_image() {
 #[test]
 fn a_mirror_that_is_here_will_do() {
     let site = Site::with_app();
+    site.set("pull-policy = \"never\"\n");
     let app = open(&site.path("app"));
     fs_err::remove_dir_all(site.repo("library/run")).unwrap();
     site.slipway(&["rebase", "oci:app"]).fails_with(&[

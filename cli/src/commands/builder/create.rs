@@ -15,6 +15,7 @@ use crate::build::Programs;
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 
 /// Make a builder image from a builder.toml
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     /// Label to set; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE")]
     label: Vec<String>,
+    #[command(flatten)]
+    registries: stores::Registries,
     #[command(flatten)]
     unsupported: Unsupported,
 }
@@ -94,6 +97,7 @@ impl Unsupported {
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     args.unsupported.check()?;
     let config = Config::read(&environment::home()?)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
     let output = ImageName::parse(&args.name)?.output(&config)?;
     let mut recipe = builder::Config::read(&args.config)?;
     if !args.target.is_empty() {
@@ -117,7 +121,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         builder::find_lifecycle(&recipe.lifecycle, &relative_to, lifecycle, scratch.path())
             .context("failed to get the lifecycle")?;
     let base =
-        build_image(&recipe, &relative_to, &config).context("failed to get the build image")?;
+        build_image(&recipe, &relative_to, &stores).context("failed to get the build image")?;
     let creation = Creation {
         config: &recipe,
         relative_to: &relative_to,
@@ -147,7 +151,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
 fn build_image(
     recipe: &builder::Config,
     relative_to: &Path,
-    config: &Config,
+    stores: &Stores<'_>,
 ) -> anyhow::Result<Image> {
     let name = &recipe.build.image;
     let absolute = match name.split_once(':') {
@@ -172,7 +176,7 @@ fn build_image(
             ..Platform::default()
         }
     });
-    ImageName::parse(&absolute)?.open(config, platform.as_ref())
+    ImageName::parse(&absolute)?.open(stores, platform.as_ref())
 }
 
 /// Returns the absolute folder that a file is in.

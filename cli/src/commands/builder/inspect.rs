@@ -12,6 +12,7 @@ use crate::commands::detection_order::{self, Tree};
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 use crate::text::{Format, printable, table};
 
 /// Show what is in a builder
@@ -21,7 +22,8 @@ Examples:
   slipway builder inspect oci:my-builder
   slipway builder inspect --output json")]
 pub(crate) struct Args {
-    /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], or a name in the layout repo; the default builder without it
+    /// Builder: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-daemon:NAME, docker://NAME, or a name in the layout repo or a registry;
+    /// the default builder without it
     name: Option<String>,
     /// How deep composite buildpacks are shown in the order; all of them without it
     #[arg(long, short, value_name = "NUMBER")]
@@ -29,17 +31,20 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    registries: stores::Registries,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = Config::read(&environment::home()?)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
     let default = config.default_builder();
     let Some(name) = args.name.as_deref().or(default) else {
         anyhow::bail!(
             "no builder is named\nname one, or once: slipway config default-builder IMAGE"
         );
     };
-    let image = ImageName::parse(name)?.open(&config, None)?;
+    let image = ImageName::parse(name)?.view(&stores, None)?;
     let builder = Builder::read(&image)?;
     let is_default = default == Some(name);
     let seen = Seen::of(name, is_default, &builder, args.depth);

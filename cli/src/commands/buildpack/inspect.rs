@@ -16,6 +16,7 @@ use crate::commands::detection_order::{self, Tree};
 use crate::config::Config;
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::stores::{self, Stores};
 use crate::text::{Format, printable};
 
 /// Show what is in a buildpack or a package of them
@@ -25,7 +26,8 @@ Examples:
   slipway buildpack inspect my-buildpack.cnb
   slipway buildpack inspect oci:my-buildpack --output json")]
 pub(crate) struct Args {
-    /// Buildpack or package: a directory, an archive, a .cnb file, oci:DIR[:TAG], or a name in the layout repo
+    /// Buildpack or package: a directory, an archive, a .cnb file, oci:DIR[:TAG], or a name in the layout repo or a
+    /// registry
     name: String,
     /// How deep composite buildpacks are shown in the order; all of them without it
     #[arg(long, short, value_name = "NUMBER")]
@@ -33,11 +35,13 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    registries: stores::Registries,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir()?;
-    let package = open(&args.name, scratch.path())?;
+    let package = open(args, scratch.path())?;
     let seen = Seen::of(&args.name, &package, args.depth);
     match args.output {
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&seen)?)?,
@@ -46,14 +50,16 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// A name that is no file is looked for in the layout repo.
-fn open(name: &str, scratch: &Path) -> anyhow::Result<Package> {
+/// A name that is no file is an image's.
+fn open(args: &Args, scratch: &Path) -> anyhow::Result<Package> {
+    let name = &args.name;
     let here = Path::new(".");
     if !matches!(Location::parse(name, here), Location::Named(_)) {
         return Ok(package::open(name, here, scratch)?);
     }
     let config = Config::read(&environment::home()?)?;
-    let image = ImageName::parse(name)?.open(&config, None)?;
+    let stores = Stores::new(&config, &args.registries, None)?;
+    let image = ImageName::parse(name)?.view(&stores, None)?;
     Ok(package::from_image(&image, scratch)?)
 }
 

@@ -9,7 +9,7 @@ use crate::config::Config;
 
 /// List, add and remove mirrors of image registries
 ///
-/// No registry is asked for images yet; the setting is kept until then.
+/// Images of that registry are read from the mirror, and keep their names. Nothing is written there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

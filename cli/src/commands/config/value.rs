@@ -71,9 +71,9 @@ pub(super) struct LifecycleImage {
     unset: Unset,
 }
 
-/// Show, set or remove when images are fetched
+/// Show, set or remove when images are fetched from registries
 ///
-/// No registry is asked for images yet; the setting is kept until then.
+/// They go to the layout repo. Without the setting an image is fetched if it is not there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -171,7 +171,9 @@ impl PullPolicy {
 fn image(name: Option<&str>) -> anyhow::Result<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     match ImageName::parse(name)? {
-        ImageName::Named(name) => Ok(Some(name)),
+        ImageName::Named(_) | ImageName::Registry(_) | ImageName::Daemon(_) => {
+            Ok(Some(name.to_owned()))
+        }
         ImageName::Layout(..) | ImageName::Archive(..) => {
             let (kind, path) = name.split_once(':').unwrap_or((name, ""));
             let path = text_of(&std::path::absolute(path)?)?;

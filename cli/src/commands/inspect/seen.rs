@@ -134,7 +134,11 @@ impl fmt::Display for Kind {
 
 impl Seen {
     /// Reads the labels of an image; `name` is what it was called.
-    pub(super) fn of(name: &str, image: &Image) -> anyhow::Result<Self> {
+    pub(super) fn of(
+        name: &str,
+        image: &Image,
+        present: &dyn Fn(&Descriptor) -> bool,
+    ) -> anyhow::Result<Self> {
         let config = &image.config().config;
         let label = |key: &str| image.label(key).unwrap_or_default().to_owned();
         let metadata = label_of(
@@ -169,7 +173,7 @@ impl Seen {
             extensions: build.extensions.iter().map(Module::of).collect(),
             launcher_version: launcher.version,
             processes: processes(image, &build),
-            layers: layers(image, &metadata),
+            layers: layers(image, &metadata, present),
         })
     }
 }
@@ -234,7 +238,11 @@ fn processes(image: &Image, build: &BuildMetadata) -> Vec<Process> {
     build.processes.iter().flatten().map(process).collect()
 }
 
-fn layers(image: &Image, metadata: &LayersMetadata) -> Vec<Layer> {
+fn layers(
+    image: &Image,
+    metadata: &LayersMetadata,
+    present: &dyn Fn(&Descriptor) -> bool,
+) -> Vec<Layer> {
     let made = made(metadata);
     let top = &metadata.run_image.top_layer;
     // Layers of the app may have the contents of one of the run image's: place counts before contents.
@@ -250,12 +258,11 @@ fn layers(image: &Image, metadata: &LayersMetadata) -> Vec<Layer> {
         } else {
             made.get(id.as_str()).copied().unwrap_or(unknown)
         };
-        let blob = image.blobs().open(layer);
         Layer {
             diff_id: id,
             digest: layer.digest.to_string(),
             size: layer.size,
-            present: matches!(blob, Ok(Some(_))),
+            present: present(layer),
             kind,
             buildpack: buildpack.to_owned(),
             name: name.to_owned(),
