@@ -11,8 +11,7 @@ use std::path::Path;
 use buildpack::target::Target;
 use platform::files::Analyzed;
 use platform::files::analyzed::{LayersMetadata, RunImage};
-use platform::images::{self, NamedImage};
-use platform::inputs::ImageSource;
+use platform::images::{ImageStore, NamedImage};
 use platform::{ExitCode, Failure, PlatformApi, labels};
 use tracing::{debug, info};
 
@@ -21,6 +20,8 @@ use tracing::{debug, info};
 pub struct Inputs<'a> {
     /// Platform API in force.
     pub api: PlatformApi,
+    /// Where images are.
+    pub store: &'a ImageStore,
     /// The two images.
     pub images: &'a Images,
     /// `<layers>`.
@@ -39,20 +40,6 @@ pub struct Images {
 }
 
 impl Images {
-    /// Looks both up; exit 32 where one cannot be read (ANA-013, LAY-010).
-    pub fn find(source: &ImageSource, previous: &str, run: &str) -> Result<Self, Failure> {
-        let find = |name, what: &str| {
-            images::find(source, name).map_err(|cause| {
-                let cause = cause.context(format!("getting {what} image"));
-                Failure::new(ExitCode::Analyze, "initialize analyzer", cause)
-            })
-        };
-        Ok(Self {
-            previous: find(previous, "previous")?,
-            run: find(run, "run")?,
-        })
-    }
-
     /// Opens the files of their layers, as [`layout::Image::hold`] does.
     #[must_use]
     pub fn hold(self) -> Self {
@@ -66,7 +53,7 @@ impl Images {
 /// Analyzes.
 pub fn run(inputs: Inputs<'_>) -> Result<Analyzed, Failure> {
     let _timer = platform::log::timer("Analyzer");
-    let (metadata, previous_reference) = previous_build(&inputs.images.previous);
+    let (metadata, previous_reference) = previous_build(&inputs)?;
     if inputs.api.has_sbom() && !inputs.skip_layers {
         sbom::restore(&inputs.images.previous, &metadata, inputs.layers_dir);
     }
@@ -79,24 +66,38 @@ pub fn run(inputs: Inputs<'_>) -> Result<Analyzed, Failure> {
     })
 }
 
-/// Returns the metadata label of the previous image and its reference; both empty if the label makes no sense (ANA-016, ANA-017).
-fn previous_build(previous: &NamedImage) -> (LayersMetadata, String) {
+/// Returns the metadata label of the previous image and its reference; both empty if the label makes no sense, or if the
+/// image lacks layers (ANA-015 to ANA-017).
+fn previous_build(inputs: &Inputs<'_>) -> Result<(LayersMetadata, String), Failure> {
+    let previous = &inputs.images.previous;
     let reference = say_whether_found(previous);
+    let is_whole = inputs.store.is_whole(previous);
+    let is_whole = is_whole.map_err(|cause| {
+        Failure::new(
+            ExitCode::Analyze,
+            "analyze",
+            cause.context("identifying previous image"),
+        )
+    })?;
+    if !is_whole {
+        info!("Ignoring image {:?} because it was corrupt", previous.name);
+        return Ok(Default::default());
+    }
     let label = previous
         .image
         .as_ref()
         .and_then(|image| image.label(labels::LIFECYCLE_METADATA));
     match label {
-        None | Some("") => (LayersMetadata::default(), reference),
+        None | Some("") => Ok((LayersMetadata::default(), reference)),
         Some(label) => match LayersMetadata::from_label(label) {
-            Ok(metadata) => (metadata, reference),
+            Ok(metadata) => Ok((metadata, reference)),
             Err(error) => {
                 debug!(
                     "Ignoring label {} of {}: {error}",
                     labels::LIFECYCLE_METADATA,
                     previous.name
                 );
-                (LayersMetadata::default(), String::new())
+                Ok(Default::default())
             }
         },
     }
@@ -140,5 +141,5 @@ fn say_whether_found(named: &NamedImage) -> String {
     } else {
         debug!("Found image with identifier {reference:?}");
     }
-    reference
+    reference.to_owned()
 }

@@ -1,4 +1,5 @@
-//! The build cache that restorer and exporter share: a directory of uncompressed layer tars (COM-087 to COM-090).
+//! The build cache that restorer and exporter share: a directory of uncompressed layer tars, or an image in a registry
+//! (COM-087 to COM-093).
 //!
 //! ```text
 //! <dir>/committed/sha256:<hex>.tar
@@ -8,14 +9,19 @@
 //! ```
 //!
 //! A build's own programs may have written here, so nothing is believed: layers are hashed before use, and what is
-//! no plain file (a link, a pipe) counts as damaged. A cache in a registry comes with the `registry` crate.
+//! no plain file (a link, a pipe) counts as damaged. The layers of a cache image are hashed while they are read.
+//!
+//! A launch cache (COM-094) has the same form, without metadata: the layers of app images in a daemon, which takes long
+//! to give them back.
 
-mod configured;
+mod image;
 mod metadata;
 mod staged;
+mod store;
 mod volume;
 
-pub use configured::configured;
+pub use image::{ImageCache, NextImage};
 pub use metadata::{CacheMetadata, CachedBuildpack};
 pub use staged::StagedLayer;
+pub use store::Cache;
 pub use volume::{Miss, VolumeCache};

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use buildpack::syscall_text::Error as SyscallError;
 use fs_err as fs;
 use layout::DiffId;
 use layout::digest::Hasher;
+use platform::images::LayerTars;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tracing::debug;
@@ -119,9 +121,20 @@ impl VolumeCache {
             .map_err(Miss::Unreadable)
     }
 
+    /// Returns the committed layers, for who reads images of a daemon that has them as well (ANA-023). They are those of
+    /// this moment's directory, whatever is committed later.
+    pub fn tars(&self) -> Arc<dyn LayerTars> {
+        Arc::new(Tars(self.committed.clone()))
+    }
+
     /// Makes what was staged the cache, with this metadata (COM-089).
     pub fn commit(self, metadata: &CacheMetadata) -> anyhow::Result<()> {
         self.stage_metadata(metadata)?;
+        self.commit_layers()
+    }
+
+    /// Makes what was staged the cache, without metadata: a launch cache has none.
+    pub fn commit_layers(self) -> anyhow::Result<()> {
         rename(&self.committed, &self.backup).context("backing up cache")?;
         if let Err(error) = rename(&self.staging, &self.committed) {
             rename(&self.backup, &self.committed).context("rolling back cache")?;
@@ -189,6 +202,24 @@ impl VolumeCache {
                 anyhow::Error::from(SyscallError::new("open", &path, e))
                     .context(format!("failed to get cache layer with SHA '{diff_id}'")),
             )),
+        }
+    }
+}
+
+/// The layer tars of a directory.
+#[derive(Debug)]
+struct Tars(PathBuf);
+
+impl LayerTars for Tars {
+    fn open(&self, diff_id: &DiffId) -> Option<fs::File> {
+        let path = layer_path(&self.0, diff_id);
+        match open_plain(&path) {
+            Ok(Opened::File(file)) => Some(fs::File::from_parts(file, path)),
+            Ok(_) => None,
+            Err(error) => {
+                debug!("Not using {}: {error}", path.display());
+                None
+            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use analyzer::Images;
 use buildpack::group::Group;
-use cache::VolumeCache;
+use cache::Cache;
 use exporter::command::Opened;
 use platform::entry::Invocation;
 use platform::files::Analyzed;
+use platform::images::ImageStore;
 use platform::inputs::Variables;
 use platform::inputs::creator::{self, Inputs as Flags};
 use platform::{ExitCode, Failure, log, privileges};
@@ -19,15 +20,20 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         return Ok(());
     };
     debug!("Ensuring privileges...");
-    hand_over(&flags)?;
-    let images = analyzer::command::find_images(&flags::of_analyzer(&flags));
+    let analyzer = flags::of_analyzer(&flags);
+    let store = ImageStore::new(&flags.images, &invocation.variables)?.with_credentials_for(
+        analyzer::command::names(&analyzer),
+        flags.cache_image.as_deref(),
+    );
+    hand_over(&store, &flags)?;
+    let held = analyzer::command::hold_images(&store, &analyzer);
     let invocation = become_user(invocation, &flags)?;
     debug!("Executing command...");
-    create(&invocation, &flags, images)
+    create(&invocation, &flags, &store, held)
 }
 
 /// Makes the user of all phases own what that user writes.
-fn hand_over(flags: &Flags) -> Result<(), Failure> {
+fn hand_over(store: &ImageStore, flags: &Flags) -> Result<(), Failure> {
     let user = flags.user;
     let dirs = [
         flags.cache_dir.as_deref(),
@@ -37,7 +43,7 @@ fn hand_over(flags: &Flags) -> Result<(), Failure> {
     privileges::own(user.uid, user.gid, &dirs)?;
     // Nothing is made for a user whom the image does not know: such a phase ends at once.
     if privileges::home_of(user.uid).is_ok() {
-        exporter::command::own_outputs(&flags::of_exporter(flags));
+        exporter::command::own_outputs(store, &flags::of_exporter(flags));
     }
     Ok(())
 }
@@ -62,14 +68,18 @@ fn become_user(invocation: &Invocation, flags: &Flags) -> Result<Invocation, Fai
 fn create(
     invocation: &Invocation,
     flags: &Flags,
-    images: Result<Images, Failure>,
+    store: &ImageStore,
+    held: Option<Result<Images, Failure>>,
 ) -> Result<(), Failure> {
     let api = invocation.api;
-    let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
+    let (image, dir) = (flags.cache_image.as_deref(), flags.cache_dir.as_deref());
+    let cache = Cache::configured(image, dir, store, api)?;
 
     log::header("ANALYZING");
-    let images = images?;
-    let analyzed = analyzer::command::analyze(invocation, &flags::of_analyzer(flags), &images)?;
+    let for_analyzer = flags::of_analyzer(flags);
+    let find = || analyzer::command::find_images(store, &for_analyzer);
+    let images = held.unwrap_or_else(find)?;
+    let analyzed = analyzer::command::analyze(invocation, &for_analyzer, store, &images)?;
 
     log::header("DETECTING");
     let found = detector::command::detect(invocation, &flags::of_detector(flags), &analyzed)?;
@@ -88,7 +98,12 @@ fn create(
     log::header("EXPORTING");
     let exporter = flags::of_exporter(flags);
     let opened = Opened::of_images([images.previous, images.run]);
-    exporter::command::export(api, &exporter, &found.group, &analyzed, &opened, cache)
+    let images = exporter::command::Images {
+        store,
+        opened: &opened,
+        analyzed: &analyzed,
+    };
+    exporter::command::export(api, &exporter, &found.group, &images, cache)
 }
 
 /// `group.toml` and `plan.toml` are written by then (CRE-007).
@@ -107,7 +122,7 @@ fn restore(
     flags: &Flags,
     analyzed: &Analyzed,
     group: &Group,
-    cache: Option<&VolumeCache>,
+    cache: Option<&Cache>,
 ) -> Result<(), Failure> {
     restorer::run(restorer::Inputs {
         api: invocation.api,

@@ -7,12 +7,15 @@
 //!                                            └──► the build cache, where it keeps the layer too
 //! ```
 
-use anyhow::{Context as _, bail};
+use std::io::{self, Write};
+
+use anyhow::Context as _;
 use layout::layer::{Layer, WriteOptions};
 use layout::{DiffId, Draft, History, Image, ImageEditor};
 
 use crate::ahead::Walked;
 use crate::cached_layers::{Filling, Tap};
+use crate::launch_cache::LaunchCache;
 
 /// An image on its way into a store. Dropped, it leaves the store as it was.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(crate) struct AppImage<'a> {
     pub(crate) draft: Box<dyn Draft>,
     previous: Option<&'a Image>,
     options: WriteOptions,
+    pub(crate) launch_cache: Option<LaunchCache>,
 }
 
 /// How a layer came into the image.
@@ -54,12 +58,14 @@ impl<'a> AppImage<'a> {
         draft: Box<dyn Draft>,
         previous: Option<&'a Image>,
         options: WriteOptions,
+        launch_cache: Option<LaunchCache>,
     ) -> Self {
         Self {
             editor,
             draft,
             previous,
             options,
+            launch_cache,
         }
     }
 
@@ -107,7 +113,11 @@ impl<'a> AppImage<'a> {
         let mut tap = cached.map(|cached| cached.tap(diff_id.as_ref()));
         let reusable = diff_id.filter(|diff_id| hopeful && known.contains(&&*diff_id.to_string()));
         let added = if let Some(diff_id) = reusable {
-            self.reuse(created_by, &diff_id)?;
+            let previous = self.previous_with(&diff_id)?;
+            self.editor.reuse(previous, &diff_id, history(created_by))?;
+            if let Some(launch_cache) = &mut self.launch_cache {
+                launch_cache.keep(&diff_id, |out| Ok(layer.write_tar(out)?));
+            }
             if let Some(tap) = tap.as_mut().filter(|tap| tap.wants_bytes()) {
                 layer.write_tar(tap)?;
             }
@@ -128,11 +138,21 @@ impl<'a> AppImage<'a> {
 
     /// Takes a layer from the previous image by its diffID.
     pub(crate) fn reuse(&mut self, created_by: &str, diff_id: &DiffId) -> anyhow::Result<()> {
-        let Some(previous) = self.previous else {
-            bail!("there is no previous image to take layer {diff_id} from");
-        };
+        let previous = self.previous_with(diff_id)?;
         self.editor.reuse(previous, diff_id, history(created_by))?;
+        if let Some(launch_cache) = &mut self.launch_cache {
+            launch_cache.keep(diff_id, |out| {
+                let tar = previous.open_layer(diff_id)?;
+                io::copy(&mut tar.context("it is not there")?, out)?;
+                Ok(())
+            });
+        }
         Ok(())
+    }
+
+    fn previous_with(&self, diff_id: &DiffId) -> anyhow::Result<&'a Image> {
+        self.previous
+            .with_context(|| format!("there is no previous image to take layer {diff_id} from"))
     }
 
     fn write(
@@ -141,12 +161,35 @@ impl<'a> AppImage<'a> {
         layer: &Layer,
         tap: Option<&mut Tap<'_>>,
     ) -> anyhow::Result<DiffId> {
-        let tee = tap
-            .filter(|tap| tap.wants_bytes())
-            .map(|tap| -> &mut (dyn std::io::Write + Send) { tap });
+        let mut staged = self.launch_cache.as_mut().and_then(LaunchCache::stage);
+        let tap = tap.filter(|tap| tap.wants_bytes());
+        let mut tees: Vec<&mut (dyn Write + Send)> = Vec::new();
+        tees.extend(tap.map(|tap| -> &mut (dyn Write + Send) { tap }));
+        tees.extend(staged.as_mut().map(|it| -> &mut (dyn Write + Send) { it }));
+        let mut tees = Tees(tees);
+        let tee = (!tees.0.is_empty()).then_some(&mut tees as &mut (dyn Write + Send));
         let written = self.draft.write_layer(layer, &self.options, tee)?;
+        if let (Some(launch_cache), Some(staged)) = (&mut self.launch_cache, staged) {
+            launch_cache.finish(staged, &written.diff_id);
+        }
         self.editor.append(&written, history(created_by));
         Ok(written.diff_id)
+    }
+}
+
+/// All who get the bytes of a tar besides the image.
+struct Tees<'a>(Vec<&'a mut (dyn Write + Send)>);
+
+impl Write for Tees<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        for tee in &mut self.0 {
+            tee.write_all(buf)?;
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(Write::flush)
     }
 }
 

@@ -1,14 +1,15 @@
 //! The build cache, filled while the image is made and committed after it (EXP-051, EXP-085 to EXP-087).
 //!
 //! A layer that image and cache both get is read once for both: its tar is staged on its way into the
-//! image ([`Tap`]). Nothing here can fail the export: what goes wrong is a warning.
+//! image ([`Tap`]). A cache image gets its layers by itself, at the same time if the platform wants that.
+//! Nothing here can fail the export: what goes wrong is a warning.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use cache::{CacheMetadata, CachedBuildpack, Miss, StagedLayer, VolumeCache};
+use cache::{Cache, CacheMetadata, CachedBuildpack, Miss, NextImage, StagedLayer, VolumeCache};
 use layout::DiffId;
 use layout::digest::Hasher;
 use layout::layer::{Layer, Owner};
@@ -23,10 +24,19 @@ const SBOM_ID: &str = "buildpacksio/lifecycle:cache.sbom";
 /// A cache that is being filled.
 #[derive(Debug)]
 pub(crate) struct Filling {
-    cache: VolumeCache,
+    next: Next,
     before: CacheMetadata,
+    /// There was a cache before.
+    existed: bool,
     /// By layer id: what an earlier tap did.
     taken: HashMap<String, Taken>,
+}
+
+/// What takes the place of the cache that was.
+#[derive(Debug)]
+enum Next {
+    Volume(VolumeCache),
+    Image(Box<NextImage>),
 }
 
 /// What became of one layer in the cache.
@@ -42,13 +52,21 @@ struct Taken {
 
 impl Filling {
     /// Starts from what the cache holds.
-    pub(crate) fn new(cache: VolumeCache) -> anyhow::Result<Self> {
-        let before = cache.metadata().context("metadata for previous cache")?;
+    pub(crate) fn new(cache: Cache) -> anyhow::Result<Self> {
         Ok(Self {
-            cache,
-            before,
+            before: cache.metadata().context("metadata for previous cache")?,
+            existed: cache.exists(),
+            next: match cache {
+                Cache::Volume(cache) => Next::Volume(cache),
+                Cache::Image(cache) => Next::Image(Box::new(cache.next())),
+            },
             taken: HashMap::new(),
         })
+    }
+
+    /// Returns whether layers can be taken in on their way into the app image.
+    pub(crate) fn has_taps(&self) -> bool {
+        matches!(self.next, Next::Volume(_))
     }
 
     /// Returns whether the cache had a layer of that name.
@@ -73,18 +91,20 @@ impl Filling {
 
     fn tap_id(&mut self, id: String, before: Option<&str>, diff_id: Option<&DiffId>) -> Tap<'_> {
         let mut taken = Taken::default();
-        if let Some(diff_id) = diff_id.filter(|id| before == Some(id.to_string().as_str())) {
-            match self.cache.reuse(diff_id) {
-                Ok(()) => taken.reused = true,
-                Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
-                Err(Miss::Unreadable(error)) => taken.result = Some(Err(error)),
-            }
-        }
         let mut staged = None;
-        if !taken.reused && taken.result.is_none() {
-            match self.cache.stage() {
-                Ok(layer) => staged = Some(layer),
-                Err(error) => taken.result = Some(Err(error)),
+        if let Next::Volume(cache) = &self.next {
+            if let Some(diff_id) = diff_id.filter(|id| before == Some(id.to_string().as_str())) {
+                match cache.reuse(diff_id) {
+                    Ok(()) => taken.reused = true,
+                    Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
+                    Err(Miss::Unreadable(error)) => taken.result = Some(Err(error)),
+                }
+            }
+            if !taken.reused && taken.result.is_none() {
+                match cache.stage() {
+                    Ok(layer) => staged = Some(layer),
+                    Err(error) => taken.result = Some(Err(error)),
+                }
             }
         }
         Tap {
@@ -100,14 +120,17 @@ impl Filling {
         layers.get(layer_name).map(|record| record.sha.as_str())
     }
 
-    /// Takes in what the image did not, logs it all and makes it the cache.
-    pub(crate) fn commit(
-        mut self,
+    /// Takes in what the image did not, and logs it all.
+    pub(crate) fn fill(
+        &mut self,
         api: platform::PlatformApi,
         layers_dir: &Path,
         buildpacks: &[BuildpackDir],
         owner: Owner,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<CacheMetadata> {
+        if !self.existed {
+            tracing::info!("Layer cache not found");
+        }
         let mut metadata = CacheMetadata::default();
         for buildpack in buildpacks {
             metadata
@@ -122,7 +145,16 @@ impl Filling {
             let diff_id = self.take(SBOM_ID, &layer, before.as_deref())?;
             metadata.sbom = diff_id.to_string();
         }
-        self.cache.commit(&metadata).context("committing cache")
+        Ok(metadata)
+    }
+
+    /// Makes what was taken in the cache.
+    pub(crate) fn commit(self, metadata: &CacheMetadata) -> anyhow::Result<()> {
+        match self.next {
+            Next::Volume(cache) => cache.commit(metadata),
+            Next::Image(image) => image.commit(metadata),
+        }
+        .context("committing cache")
     }
 
     fn take_buildpack(&mut self, buildpack: &BuildpackDir, owner: Owner) -> CachedBuildpack {
@@ -163,7 +195,10 @@ impl Filling {
     /// Takes a layer in, unless it was on its way into the image, and says how.
     fn take(&mut self, id: &str, layer: &Layer, before: Option<&str>) -> anyhow::Result<DiffId> {
         let shared = self.taken.contains_key(id);
-        if !shared {
+        if let Next::Image(image) = &mut self.next {
+            let taken = send(image, layer, before)?;
+            self.taken.insert(id.to_owned(), taken);
+        } else if !shared {
             let diff_id = before.map(|_| layer.diff_id()).transpose()?;
             let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
             let diff_id = match diff_id {
@@ -188,6 +223,27 @@ impl Filling {
         }
         Ok(diff_id)
     }
+}
+
+/// Has a layer in the cache image: the one that is there, if it is the same.
+fn send(image: &mut NextImage, layer: &Layer, before: Option<&str>) -> anyhow::Result<Taken> {
+    let mut taken = Taken::default();
+    if let Some(before) = before {
+        let diff_id = layer.diff_id()?;
+        if before == diff_id.to_string() {
+            match image.reuse(&diff_id) {
+                Ok(()) => {
+                    taken.reused = true;
+                    taken.result = Some(Ok(diff_id));
+                    return Ok(taken);
+                }
+                Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
+                Err(Miss::Unreadable(error)) => return Err(error),
+            }
+        }
+    }
+    taken.result = Some(image.add(layer));
+    Ok(taken)
 }
 
 /// Writes a layer's tar and returns its digest: one reading for both.

@@ -1,18 +1,18 @@
 //! From flags to an image: reads what a platform gave, opens images and cache, exports, writes `report.toml`
 //! (EXP-001 to EXP-008, EXP-021 to EXP-024, LAY-001 to LAY-021).
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
+use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use buildpack::group::Group;
-use cache::VolumeCache;
+use cache::{Cache, VolumeCache};
 use layout::layer::Owner;
-use layout::{Digest, Image, Layout, Selector};
 use platform::entry::Invocation;
 use platform::experimental::{self, Feature};
 use platform::files::Analyzed;
 use platform::files::metadata::LauncherRecord;
-use platform::images::NamedImage;
+use platform::images::{ImageStore, LayerTars, NamedImage, Recorded};
 use platform::inputs::exporter::{self, Inputs as Flags};
 use platform::inputs::variables;
 use platform::output::Output;
@@ -28,83 +28,113 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     };
     let analyzed = files::analyzed::read(&flags.analyzed_path)?;
     debug!("Ensuring privileges...");
+    let references = references(&analyzed).map(|(_, reference)| reference);
+    let store = ImageStore::new(&flags.images, &invocation.variables)?.with_credentials_for(
+        names(&flags).chain(references),
+        flags.cache_image.as_deref(),
+    );
     let user = flags.user;
     let dirs = [
         flags.cache_dir.as_deref(),
         flags.launch_cache_dir.as_deref(),
     ];
     privileges::own(user.uid, user.gid, &dirs)?;
-    own_outputs(&flags);
-    let opened = Opened::of(&analyzed, &flags);
+    own_outputs(&store, &flags);
+    let opened = Opened::of(&store, &analyzed, &flags);
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
     let group = files::group::read(&flags.group_path)?;
     for module in &group.group {
         platform::api::verify_module("Buildpack", module)?;
     }
-    let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
+    let (image, dir) = (flags.cache_image.as_deref(), flags.cache_dir.as_deref());
+    let cache = Cache::configured(image, dir, &store, invocation.api)?;
     if has_extended_layers(&flags.extended_dir) && !invocation.api.has_stable_dockerfiles() {
         let mode = invocation.variables.get(variables::EXPERIMENTAL_MODE);
         experimental::guard(Feature::Dockerfiles, mode)?;
     }
-    export(invocation.api, &flags, &group, &analyzed, &opened, cache)
+    let images = Images {
+        store: &store,
+        opened: &opened,
+        analyzed: &analyzed,
+    };
+    export(invocation.api, &flags, &group, &images, cache)
+}
+
+/// Returns the names of the images that are written.
+pub fn names(flags: &Flags) -> impl Iterator<Item = &str> {
+    let additional = flags.additional_names.iter();
+    std::iter::once(&flags.output_image)
+        .chain(additional)
+        .map(String::as_str)
 }
 
 /// Makes the user of the build own the layouts that will be written, where that user could not write them.
 /// Names that make no sense are for [`export`] to refuse.
-pub fn own_outputs(flags: &Flags) {
-    let Some(Ok((output, additional))) = flags
-        .images
-        .layout_dir
-        .as_deref()
-        .map(|layout_dir| outputs(flags, layout_dir))
-    else {
+pub fn own_outputs(store: &ImageStore, flags: &Flags) {
+    let Ok((output, additional)) = outputs(store, flags) else {
         return;
     };
     for output in std::iter::once(&output).chain(&additional) {
-        privileges::own_layout(flags.user.uid, flags.user.gid, output.layout.path());
+        if let Some(path) = output.layout_path() {
+            privileges::own_layout(flags.user.uid, flags.user.gid, path);
+        }
     }
 }
 
-/// Images that were opened with the rights which the platform gave the phase: the user of the build may have fewer.
+/// The images that an export starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// Where they are.
+    pub store: &'a ImageStore,
+    /// Those that are open already.
+    pub opened: &'a Opened,
+    /// What the analyzer found of them.
+    pub analyzed: &'a Analyzed,
+}
+
+/// Images that were opened before: in layouts with the rights which the platform gave the phase, because the user of the
+/// build may have fewer.
 #[derive(Debug, Default)]
-pub struct Opened(Vec<(String, Image)>);
+pub struct Opened(Vec<NamedImage>);
 
 impl Opened {
     /// Takes images that were looked up by name.
     pub fn of_images(images: impl IntoIterator<Item = NamedImage>) -> Self {
-        let opened = images.into_iter().filter_map(|named| {
-            let reference = named.reference();
-            named.image.map(|image| (reference, image))
-        });
-        Self(opened.collect())
+        Self(images.into_iter().filter(|it| it.image.is_some()).collect())
     }
 
     /// Opens what `analyzed.toml` names, but only where layouts are: a build could write that file.
     /// What cannot be opened is for [`export`] to say.
-    fn of(analyzed: &Analyzed, flags: &Flags) -> Self {
-        let is_in = |path: &Path| {
-            let layout_dir = flags.images.layout_dir.as_deref();
-            let climbs = path.components().any(|part| part == Component::ParentDir);
-            !climbs && layout_dir.is_some_and(|layout_dir| path.starts_with(layout_dir))
+    fn of(store: &ImageStore, analyzed: &Analyzed, flags: &Flags) -> Self {
+        let Some(layout_dir) = &flags.images.layout_dir else {
+            return Self::default();
         };
-        let run = analyzed.run_image.as_ref().map(|run| &run.reference);
-        let references = [analyzed.previous_image.as_ref(), run];
-        let opened = references.into_iter().flatten().filter_map(|reference| {
-            let identifier = Identifier::parse(reference).ok()?;
-            let image = is_in(&identifier.path).then(|| identifier.open())?.ok()??;
-            Some((reference.clone(), image.hold()))
+        let is_in = |path: &Path| {
+            let climbs = path.components().any(|part| part == Component::ParentDir);
+            !climbs && path.starts_with(layout_dir)
+        };
+        let opened = references(analyzed).filter_map(|(_, reference)| {
+            let recorded = store.recorded(reference).ok()?;
+            let image = is_in(Path::new(recorded.name())).then(|| store.open(&recorded, None))?;
+            Some(image.ok()?.hold())
         });
-        Self(opened.collect())
+        Self::of_images(opened)
     }
+}
 
-    fn image(&self, identifier: &Identifier) -> Result<Option<Image>, Failure> {
-        let reference = format!("{}@{}", identifier.path.display(), identifier.digest);
-        let mut opened = self.0.iter();
-        match opened.find(|(name, _)| *name == reference) {
-            Some((_, image)) => Ok(Some(image.clone())),
-            None => identifier.open(),
+impl Images<'_> {
+    fn open(
+        &self,
+        recorded: &Recorded,
+        tars: Option<Arc<dyn LayerTars>>,
+    ) -> Result<NamedImage, Failure> {
+        let mut opened = self.opened.0.iter();
+        if let Some(image) = opened.find(|it| it.reference() == recorded.reference()) {
+            return Ok(image.clone());
         }
+        let opened = self.store.open(recorded, tars);
+        opened.map_err(|cause| Failure::new(ExitCode::Failed, "create new app image", cause))
     }
 }
 
@@ -113,41 +143,39 @@ pub fn export(
     api: PlatformApi,
     flags: &Flags,
     group: &Group,
-    analyzed: &Analyzed,
-    opened: &Opened,
-    cache: Option<VolumeCache>,
+    images: &Images<'_>,
+    cache: Option<Cache>,
 ) -> Result<(), Failure> {
     let project = files::project_metadata::read(&flags.project_metadata_path)?;
-    let layout_dir = layout_dir(flags)?;
-    let (output, additional) = outputs(flags, layout_dir)?;
-    let (previous, run) = identifiers(analyzed)?;
-    if let Some(previous) = &previous {
-        info!("Reusing layers from image '{}'", previous.path.display());
-    }
-    info!("Using app image: {}", output.layout.path().display());
+    let Images {
+        store, analyzed, ..
+    } = *images;
+    refuse_extended_layers(api, flags, analyzed)?;
+    let (output, additional) = outputs(store, flags)?;
+    let (previous, run) = recorded(store, analyzed)?;
+    say_what_is_used(store, previous.as_ref(), &output);
+    let launch_cache = launch_cache(store, flags)?;
     let previous_image = match &previous {
-        Some(previous) => opened.image(previous)?,
+        Some(previous) => {
+            let tars = launch_cache.as_ref().map(VolumeCache::tars);
+            images.open(previous, tars)?.image
+        }
         None => None,
     };
-    let run_image = opened.image(&run)?;
+    let run_image = images.open(&run, None)?;
     let run_toml = files::run::read(api, &flags.run_path, &flags.stack_path)?;
     let run_image_record = platform::run_image::for_export(api, &run_toml, analyzed, &|| {
         files::metadata::read(&flags.layers_dir)
     })?;
-    refuse_extended_layers(api, flags, analyzed)?;
-    let run_image = run_image.ok_or_else(|| {
-        let path = run.path.display();
-        failed(anyhow!(
-            "get run image top layer SHA: there is no image in {path}"
-        ))
-    })?;
+    let run_image_reference = run_image.reference().to_owned();
+    let run_image = run_image.image.ok_or_else(|| no_run_image(store, &run))?;
     let outputs = crate::run(Inputs {
         api,
         buildpacks: &group.group,
         before: &analyzed.metadata,
         previous_image: previous_image.as_ref(),
         run_image: &run_image,
-        run_image_reference: format!("{}@{}", run.path.display(), run_image.digest()),
+        run_image_reference,
         run_image_record,
         project: &project,
         launcher: &launcher_record(),
@@ -166,25 +194,49 @@ pub fn export(
         additional: &additional,
         cache,
         compression: flags.compression,
+        launch_cache,
+        parallel: flags.parallel,
     })?;
     files::report::write(&flags.report_path, &outputs.report)
         .map_err(|cause| Failure::new(ExitCode::Export, "write export report", cause))
 }
 
-/// Returns the directory of layouts; there is nothing else to export to yet.
-fn layout_dir(flags: &Flags) -> Result<&Path, Failure> {
-    flags.images.layout_dir.as_deref().ok_or_else(|| {
-        let target = if flags.images.daemon { "a daemon" } else { "a registry" };
-        failed(anyhow!(
-            "this lifecycle cannot export to {target} yet; export to an OCI layout with -layout and -layout-dir"
-        ))
-    })
+fn say_what_is_used(store: &ImageStore, previous: Option<&Recorded>, output: &Output) {
+    match previous {
+        Some(previous) if store.is_daemon() => {
+            debug!("Reusing layers from image with id '{}'", previous.name());
+        }
+        Some(previous) => info!("Reusing layers from image '{}'", previous.name()),
+        None => {}
+    }
+    if let Some(path) = output.layout_path() {
+        info!("Using app image: {}", path.display());
+    }
 }
 
-/// Returns where the image goes; names beside the first each get their own path too.
-fn outputs(flags: &Flags, layout_dir: &Path) -> Result<(Output, Vec<Output>), Failure> {
+/// Opens the cache of what a daemon has (COM-094).
+fn launch_cache(store: &ImageStore, flags: &Flags) -> Result<Option<VolumeCache>, Failure> {
+    let dir = flags.launch_cache_dir.as_deref();
+    dir.filter(|_| store.is_daemon())
+        .map(VolumeCache::open)
+        .transpose()
+        .map_err(|cause| Failure::new(ExitCode::Failed, "create launch cache", cause))
+}
+
+/// A registry says that there is none when it is asked, anything else when its layers are wanted (EXP-008).
+fn no_run_image(store: &ImageStore, run: &Recorded) -> Failure {
+    let cause = anyhow!("there is no image in {}", run.name());
+    if store.is_registry() {
+        return Failure::new(ExitCode::Failed, "create new app image", cause);
+    }
+    failed(cause.context("get run image top layer SHA"))
+}
+
+/// Returns where the image goes; in a layout directory names beside the first each get their own path too.
+fn outputs(store: &ImageStore, flags: &Flags) -> Result<(Output, Vec<Output>), Failure> {
     let output = |name: &String| {
-        Output::named(name, layout_dir)
+        store
+            .output(name)
             .map_err(|cause| Failure::new(ExitCode::InvalidArgs, "resolve inputs", cause))
     };
     let additional = flags.additional_names.iter().map(output);
@@ -192,60 +244,32 @@ fn outputs(flags: &Flags, layout_dir: &Path) -> Result<(Output, Vec<Output>), Fa
     Ok((output(&flags.output_image)?, additional))
 }
 
-/// `<path>@<digest>`, as the analyzer writes it for images in layouts (LAY-016).
-#[derive(Debug, PartialEq, Eq)]
-struct Identifier {
-    path: PathBuf,
-    digest: Digest,
+/// Returns which image each reference is of, and the references that are there.
+fn references(analyzed: &Analyzed) -> impl Iterator<Item = (&'static str, &str)> {
+    let run = analyzed.run_image.as_ref().map(|run| &run.reference);
+    let previous = analyzed.previous_image.as_ref();
+    let references = [("previous", previous), ("run", run)];
+    let references = references.into_iter();
+    references.filter_map(|(what, reference)| Some((what, reference?.as_str())))
 }
 
-/// Returns the identifiers of the previous image, if there is one, and of the run image.
-fn identifiers(analyzed: &Analyzed) -> Result<(Option<Identifier>, Identifier), Failure> {
-    let run = analyzed
-        .run_image
-        .as_ref()
-        .map(|image| image.reference.as_str());
-    let run = Identifier::parse(run.unwrap_or_default())
-        .map_err(|cause| Failure::new(ExitCode::Failed, "parsing run image reference", cause))?;
-    let previous = analyzed
-        .previous_image
-        .as_deref()
-        .filter(|reference| !reference.is_empty());
-    let previous = previous
-        .map(Identifier::parse)
-        .transpose()
-        .map_err(|cause| {
-            Failure::new(ExitCode::Failed, "parsing previous image reference", cause)
-        })?;
-    Ok((previous, run))
-}
-
-impl Identifier {
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let describe = || format!("identifier {text} does not have the format '[path]@[digest]'");
-        let (path, digest) = text.split_once('@').with_context(describe)?;
-        Ok(Self {
-            path: path.into(),
-            digest: digest.parse().with_context(describe)?,
+/// Returns the previous image, if there is one, and the run image.
+fn recorded(
+    store: &ImageStore,
+    analyzed: &Analyzed,
+) -> Result<(Option<Recorded>, Recorded), Failure> {
+    let read = |what: &str, reference: &str| {
+        store.recorded(reference).map_err(|cause| {
+            let action = format!("parsing {what} image reference");
+            Failure::new(ExitCode::Failed, &action, cause)
         })
-    }
-
-    /// Opens the image. The digest chooses among several; what replaced it since the analysis is taken as well, as the
-    /// reference does.
-    fn open(&self) -> Result<Option<Image>, Failure> {
-        let layout = Layout::at(&self.path);
-        let exact = Selector {
-            digest: Some(self.digest.clone()),
-            ..Selector::default()
-        };
-        layout
-            .image(&exact)
-            .or_else(|error| {
-                debug!("{error}");
-                layout.image(&Selector::default())
-            })
-            .map_err(|cause| Failure::new(ExitCode::Failed, "create new app image", cause))
-    }
+    };
+    let reference = |of: &str| references(analyzed).find(|(what, _)| *what == of);
+    let run = reference("run").map_or("", |(_, reference)| reference);
+    let run = read("run", run)?;
+    let previous = reference("previous").filter(|(_, reference)| !reference.is_empty());
+    let previous = previous.map(|(what, reference)| read(what, reference));
+    Ok((previous.transpose()?, run))
 }
 
 /// Returns whether the extender left layers for the run image.
@@ -304,26 +328,11 @@ fn failed(cause: anyhow::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use platform::files::analyzed::RunImage;
+    use platform::inputs::{ImageSource, Variables};
 
     use super::*;
 
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-    #[test]
-    fn identifiers_are_path_and_digest() {
-        let good = format!("/Layout/localhost:5000/App/latest@{DIGEST}");
-        let parsed = Identifier::parse(&good).expect("identifier");
-        assert_eq!(parsed.path, Path::new("/Layout/localhost:5000/App/latest"));
-        assert_eq!(parsed.digest.to_string(), DIGEST);
-        let twice = format!("/a@b/c@{DIGEST}");
-        for bad in ["", "/path", "/path@", "/path@latest", &twice] {
-            let error = Identifier::parse(bad).expect_err(bad).to_string();
-            assert_eq!(
-                error,
-                format!("identifier {bad} does not have the format '[path]@[digest]'")
-            );
-        }
-    }
 
     #[test]
     fn a_previous_image_may_be_absent_a_run_image_may_not() {
@@ -331,6 +340,11 @@ mod tests {
             reference: format!("/run@{DIGEST}"),
             ..RunImage::default()
         };
+        let layouts = ImageSource {
+            layout_dir: Some("/layouts".into()),
+            ..ImageSource::default()
+        };
+        let store = ImageStore::new(&layouts, &Variables::default()).expect("a store");
         let cases = [
             (None, Some(run_image.clone()), Ok(false)),
             (Some(""), Some(run_image.clone()), Ok(false)),
@@ -353,7 +367,7 @@ mod tests {
                 run_image,
                 ..Analyzed::default()
             };
-            match (identifiers(&analyzed), expected) {
+            match (recorded(&store, &analyzed), expected) {
                 (Ok((previous, _)), Ok(expected)) => assert_eq!(previous.is_some(), expected),
                 (Err(failure), Err(expected)) => {
                     assert_eq!(failure.code, ExitCode::Failed);

@@ -4,12 +4,12 @@
 //! run image ─► launch layers of buildpacks ─► SBOM ─► app slices ─► launcher, config, process types ─► labels, env,
 //!                                                                                                       entrypoint
 //! <layers> ────────────────┴──────────────────────► build cache                                             │
-//!                                                                                     layout ◄─ commit ◄────┘
+//!                                                                 layout, registry, daemon ◄─ commit ◄──────┘
 //! ```
 //!
-//! Obeys EXP-001 to EXP-087 as far as layouts go. Until [`run`] commits, layout and cache are as they were.
-//! Registries and daemons are not written to yet, and layers of image extensions are refused. `-parallel` changes
-//! nothing: the cache is filled from what is read for the image anyway.
+//! Obeys EXP-001 to EXP-088, but that layers of image extensions are refused. Until [`run`] commits, what is there of
+//! image and cache is as it was. `-parallel` sends a cache image at the same time as the app image; a cache in a
+//! directory is filled from what is read for the app image anyway.
 
 mod ahead;
 mod app_image;
@@ -20,6 +20,7 @@ pub mod command;
 mod config;
 pub mod created;
 mod labels;
+mod launch_cache;
 mod launcher;
 mod layers;
 #[cfg(test)]
@@ -34,7 +35,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use buildpack::group::GroupElement;
-use cache::VolumeCache;
+use cache::{Cache, CacheMetadata, VolumeCache};
 use layout::layer::{Compression, Layer, Owner, WriteOptions};
 use layout::{Image, ImageEditor};
 use platform::files::metadata::LauncherRecord;
@@ -48,6 +49,7 @@ use crate::ahead::{Ahead, Promise};
 use crate::app_image::{Added, AppImage};
 use crate::buildpack_dir::BuildpackDir;
 use crate::cached_layers::Filling;
+use crate::launch_cache::LaunchCache;
 use crate::slices::AppLayer;
 
 /// What the exporter works on.
@@ -92,7 +94,11 @@ pub struct Inputs<'a> {
     /// Where it goes as well.
     pub additional: &'a [Output],
     /// The build cache, if there is one.
-    pub cache: Option<VolumeCache>,
+    pub cache: Option<Cache>,
+    /// What a daemon would give back slowly, if there is such a cache.
+    pub launch_cache: Option<VolumeCache>,
+    /// Export app image and cache image at the same time.
+    pub parallel: bool,
     /// How layers are compressed.
     pub compression: Compression,
 }
@@ -106,20 +112,27 @@ pub struct Outputs {
 
 /// Exports: the image first, then the cache, whose errors are only warnings (EXP-085).
 pub fn run(mut inputs: Inputs<'_>) -> Result<Outputs, Failure> {
-    let cache = inputs.cache.take().map(Filling::new);
-    let (mut filling, unusable) = match cache.transpose() {
-        Ok(filling) => (filling, None),
-        Err(error) => (None, Some(error)),
-    };
-    let (report, dirs) = export(&inputs, filling.as_mut())
-        .map_err(|cause| Failure::new(ExitCode::Export, "export", cause))?;
-    let cached = match (filling, unusable) {
-        (Some(filling), _) => {
-            let _timer = platform::log::timer("Cache");
-            filling.commit(inputs.api, inputs.layers_dir, &dirs, inputs.owner)
+    let cache = inputs.cache.take().map(Filling::new).transpose();
+    let launch_cache = inputs.launch_cache.take().map(LaunchCache::new);
+    let inputs = inputs;
+    let fail = |cause| Failure::new(ExitCode::Export, "export", cause);
+    let (report, cached) = match cache {
+        Ok(Some(filling)) if inputs.parallel && !filling.has_taps() => {
+            at_once(&inputs, filling, launch_cache).map_err(fail)?
         }
-        (None, Some(error)) => Err(error),
-        (None, None) => Ok(()),
+        Ok(mut filling) => {
+            let (report, dirs) = export(&inputs, filling.as_mut(), launch_cache).map_err(fail)?;
+            let cached = filling.map_or(Ok(()), |mut filling| {
+                let _timer = platform::log::timer("Cache");
+                let metadata = fill(&inputs, &mut filling, &dirs)?;
+                filling.commit(&metadata)
+            });
+            (report, cached)
+        }
+        Err(error) => {
+            let (report, _) = export(&inputs, None, launch_cache).map_err(fail)?;
+            (report, Err(error))
+        }
     };
     if let Err(error) = cached {
         tracing::warn!("Failed to export cache: {error:#}");
@@ -127,9 +140,45 @@ pub fn run(mut inputs: Inputs<'_>) -> Result<Outputs, Failure> {
     Ok(Outputs { report })
 }
 
+/// Exports image and cache image at the same time; the cache is committed once there is an image.
+fn at_once(
+    inputs: &Inputs<'_>,
+    mut filling: Filling,
+    launch_cache: Option<LaunchCache>,
+) -> anyhow::Result<(Report, anyhow::Result<()>)> {
+    let (exported, filled) = thread::scope(|scope| {
+        let filled = scope.spawn(|| {
+            let _timer = platform::log::timer("Cache");
+            let read = |module| BuildpackDir::read(inputs.layers_dir, module);
+            let dirs: Vec<_> = inputs
+                .buildpacks
+                .iter()
+                .map(read)
+                .collect::<Result<_, _>>()?;
+            fill(inputs, &mut filling, &dirs)
+        });
+        let exported = export(inputs, None, launch_cache);
+        let filled = filled.join();
+        let filled = filled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (exported, filled)
+    });
+    let (report, _) = exported?;
+    let cached = filled.and_then(|metadata| filling.commit(&metadata));
+    Ok((report, cached))
+}
+
+fn fill(
+    inputs: &Inputs<'_>,
+    filling: &mut Filling,
+    dirs: &[BuildpackDir],
+) -> anyhow::Result<CacheMetadata> {
+    filling.fill(inputs.api, inputs.layers_dir, dirs, inputs.owner)
+}
+
 fn export(
     inputs: &Inputs<'_>,
     filling: Option<&mut Filling>,
+    launch_cache: Option<LaunchCache>,
 ) -> anyhow::Result<(Report, Vec<BuildpackDir>)> {
     let _timer = platform::log::timer("Exporter");
     if inputs.api.has_lifecycle_sbom() {
@@ -165,12 +214,25 @@ fn export(
             compression: inputs.compression,
             ..WriteOptions::default()
         },
+        launch_cache,
     );
     let dirs = add_layers(inputs, &build, &mut image, &mut record, filling)?;
     configure(inputs, &build, &record, &mut image)?;
     let build_bom = build_bom::read(inputs.api, inputs.layers_dir, inputs.buildpacks)?;
-    let saved = output::save(image.editor, image.draft, inputs.output, inputs.additional)?;
-    let report = Report { build_bom, ..saved };
+    let AppImage {
+        editor,
+        draft,
+        launch_cache,
+        ..
+    } = image;
+    let saved = output::save(editor, draft, inputs.output, inputs.additional)?;
+    if let Some(cache) = launch_cache {
+        cache.commit();
+    }
+    let report = Report {
+        build_bom,
+        ..saved.report()?
+    };
     Ok((report, dirs))
 }
 
@@ -180,8 +242,10 @@ fn add_layers(
     build: &BuildMetadata,
     image: &mut AppImage<'_>,
     record: &mut LayersMetadata,
-    mut filling: Option<&mut Filling>,
+    filling: Option<&mut Filling>,
 ) -> anyhow::Result<Vec<BuildpackDir>> {
+    // A cache image gets its layers by itself.
+    let mut filling = filling.filter(|it| it.has_taps());
     let (before, owner) = (inputs.before, inputs.owner);
     let app_before: Vec<&str> = before.app.iter().map(String::as_str).collect();
     let is_app_compared = image.is_hopeful(&app_before);

@@ -14,7 +14,7 @@ use crate::manifest::{Descriptor, Manifest};
 use crate::store;
 
 /// An image that is being written to a store. Dropped, it is given up, and no name there shows anything of it.
-pub trait Draft: Debug {
+pub trait Draft: Debug + Send {
     /// Returns the name of the place, for messages.
     fn location(&self) -> String;
 

@@ -123,6 +123,11 @@ impl PlatformApi {
         self.0 >= v(14)
     }
 
+    /// A cache image's forerunner is removed from the registry (before 0.13).
+    pub fn deletes_cache_images(self) -> bool {
+        self.0 < v(13)
+    }
+
     /// The restorer checks that the run image can be read (0.14).
     pub fn checks_run_image_access(self) -> bool {
         self.0 >= v(14)

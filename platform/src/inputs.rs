@@ -30,8 +30,7 @@ pub struct Common {
     pub no_color: bool,
 }
 
-/// Where images are: `Some(dir)` in layout mode. Daemons and registries come with their crates.
-/// Where both are set, the layout wins over the daemon (LAY-004).
+/// Where images are: in layouts below `layout_dir`, else in a daemon, else in registries (LAY-004, EXP-007).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageSource {
     /// `-layout-dir` in layout mode.

@@ -3,8 +3,9 @@
 use anyhow::{Context as _, anyhow};
 use layout::{Image, Reference};
 use platform::files::analyzed::RebaseMetadata;
+use platform::images::ImageStore;
 use platform::inputs::rebaser::Inputs as Flags;
-use platform::{PlatformApi, images, labels, run_image};
+use platform::{PlatformApi, labels, run_image};
 
 /// The app image, and the name of the run image that it shall stand on.
 #[derive(Debug)]
@@ -15,17 +16,21 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn find(api: PlatformApi, flags: &Flags) -> anyhow::Result<Self> {
+    pub(crate) fn find(
+        api: PlatformApi,
+        flags: &Flags,
+        store: &ImageStore,
+    ) -> anyhow::Result<Self> {
         let name = flags.previous_image.as_ref().unwrap_or(&flags.output_image);
         let access = "failed to access image to rebase";
-        let found = images::find(&flags.images, name).context(access)?.hold();
+        let found = store.find(name).context(access)?.hold();
         let image = found
             .image
             .with_context(|| format!("{access}: there is no image in {}", found.name))?;
         let metadata = metadata_of(&image)?;
         let run_image = match &flags.run_image {
             Some(given) => given.clone(),
-            None => recorded_run_image(api, &metadata, name, flags)?,
+            None => recorded_run_image(api, &metadata, name, flags, store)?,
         };
         Ok(Self {
             image,
@@ -50,11 +55,13 @@ fn recorded_run_image(
     metadata: &RebaseMetadata,
     app: &str,
     flags: &Flags,
+    store: &ImageStore,
 ) -> anyhow::Result<String> {
     let recorded = run_image::for_rebase(api, &metadata.layers).ok_or_else(|| {
         anyhow!("failed to parse arguments: -run-image is required when there is no run image metadata available")
     })?;
     // An app image that was given as a path is in no registry; its output is.
     let reference = Reference::parse(app).or_else(|_| Reference::parse(&flags.output_image))?;
-    run_image::choose(recorded, &reference.registry, &|_| true).map_err(|failure| failure.error)
+    run_image::choose(recorded, &reference.registry, &|name| store.can_read(name))
+        .map_err(|failure| failure.error)
 }

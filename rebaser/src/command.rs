@@ -7,7 +7,7 @@ use layout::index::DISTRO_LABELS;
 use layout::name::name_of_layout_path;
 use layout::{Image, ImageConfig, Selector};
 use platform::entry::Invocation;
-use platform::images::{self, NamedImage};
+use platform::images::{ImageStore, NamedImage};
 use platform::inputs::rebaser::{self, Inputs as Flags};
 use platform::output::Output;
 use platform::{ExitCode, Failure, files, privileges};
@@ -21,18 +21,23 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let Some(flags) = rebaser::parse(invocation)? else {
         return Ok(());
     };
-    let layout_dir = layout_dir(&flags)?;
-    // With the rights that the platform gave: a layout need not be readable to the user that the phase becomes.
-    let app = App::find(invocation.api, &flags).map_err(set_app_image)?;
-    let run_image = find_run_image(&flags, &app);
-    let output = |name: &String| Output::named(name, layout_dir).map_err(set_app_image);
+    let store = ImageStore::new(&flags.images, &invocation.variables)?;
+    // With the rights that the platform gave: a layout need not be readable to the user that the phase becomes, and who
+    // the run image belongs to is only known now.
+    let app = App::find(invocation.api, &flags, &store).map_err(set_app_image)?;
+    let store = store.with_credentials_for(names(&flags, &app), None);
+    let run_image = find_run_image(&store, &app);
+    let output = |name: &String| store.output(name).map_err(set_app_image);
     let additional = flags.additional_names.iter().map(output);
     let additional = additional.collect::<Result<Vec<_>, Failure>>()?;
     let output = output(&flags.output_image)?;
     debug!("Ensuring privileges...");
     let user = flags.user;
-    for output in std::iter::once(&output).chain(&additional) {
-        privileges::own_layout(user.uid, user.gid, output.layout.path());
+    for path in std::iter::once(&output)
+        .chain(&additional)
+        .filter_map(Output::layout_path)
+    {
+        privileges::own_layout(user.uid, user.gid, path);
     }
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
@@ -42,8 +47,8 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         app: &app.image,
         metadata: app.metadata,
         run_image: RunImage {
-            name: name_of(&app.run_image, layout_dir),
-            reference: found.reference(),
+            name: name_of(&app.run_image, flags.images.layout_dir.as_deref()),
+            reference: found.reference().to_owned(),
             image: &image,
         },
         force: flags.force,
@@ -54,20 +59,21 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         .map_err(|cause| Failure::new(ExitCode::Rebase, "write rebase report", cause))
 }
 
-/// Returns the directory of layouts; there is nowhere else to rebase yet.
-fn layout_dir(flags: &Flags) -> Result<&Path, Failure> {
-    flags.images.layout_dir.as_deref().ok_or_else(|| {
-        let place = if flags.images.daemon { "a daemon" } else { "a registry" };
-        set_app_image(anyhow!(
-            "this lifecycle cannot rebase images in {place} yet; rebase them in OCI layouts with -layout and -layout-dir"
-        ))
-    })
+/// Returns the names of all images that are read or written from here on.
+fn names<'a>(flags: &'a Flags, app: &'a App) -> impl Iterator<Item = &'a str> {
+    let given = [&flags.output_image, &app.run_image];
+    let previous = flags.previous_image.as_ref();
+    let all = given
+        .into_iter()
+        .chain(previous)
+        .chain(&flags.additional_names);
+    all.map(String::as_str)
 }
 
 /// Opens the new run image and its layers; where there are several, the one for what the app was built for.
-fn find_run_image(flags: &Flags, app: &App) -> anyhow::Result<(NamedImage, Image)> {
+fn find_run_image(store: &ImageStore, app: &App) -> anyhow::Result<(NamedImage, Image)> {
     let selector = selector(app.image.config());
-    let found = images::find_among(&flags.images, &app.run_image, &selector)?.hold();
+    let found = store.find_among(&app.run_image, &selector)?.hold();
     let image = found.image.clone();
     let image = image.with_context(|| format!("there is no image in {}", found.name))?;
     if image.diff_ids().is_empty() {
@@ -86,8 +92,8 @@ fn selector(app: &ImageConfig) -> Selector {
 }
 
 /// Returns the name of an image that was given by name, or by its path in the layout directory.
-fn name_of(given: &str, layout_dir: &Path) -> String {
-    let by_path = name_of_layout_path(Path::new(given), layout_dir);
+fn name_of(given: &str, layout_dir: Option<&Path>) -> String {
+    let by_path = layout_dir.and_then(|dir| name_of_layout_path(Path::new(given), dir));
     by_path.map_or_else(|| given.to_owned(), |name| name.name())
 }
 

@@ -8,8 +8,8 @@
 //!                └─ layers ──────────────────────────┘
 //! ```
 //!
-//! Obeys REB-001 to REB-025 as far as layouts go. Layout mode is ours: the reference rebases in registries and daemons
-//! only. The blobs of the app's layers are linked or copied, never packed again; blobs of either run image may be absent.
+//! Obeys REB-001 to REB-025. Layout mode is ours: the reference rebases in registries and daemons only. The blobs of the
+//! app's layers are linked, copied or mounted, never packed again; in layouts, blobs of either run image may be absent.
 
 mod app;
 pub mod command;
@@ -61,7 +61,7 @@ pub struct Outputs {
     pub report: Report,
 }
 
-/// Rebases. Until the new image is committed, every layout is as it was.
+/// Rebases. Until the new image is committed, every image is as it was.
 pub fn run(inputs: Inputs<'_>) -> Result<Outputs, Failure> {
     rebase(inputs)
         .map(|report| Outputs { report })
@@ -92,7 +92,7 @@ fn rebase(inputs: Inputs<'_>) -> anyhow::Result<Report> {
     labels::update(config, new_base, inputs.api, &metadata);
     set_created(config);
     let draft = inputs.output.draft()?;
-    output::save(editor, draft, inputs.output, inputs.additional)
+    output::save(editor, draft, inputs.output, inputs.additional)?.report()
 }
 
 /// Returns the diffID of the last layer of the run image that the app image stands on.

@@ -1,10 +1,11 @@
 //! The client of all registries: reading, access checks, and the way to writing.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layout::manifest::{Descriptor, Document, MediaType};
-use layout::{Image, Reference, Selector, blob, index};
+use layout::{Digest, Image, Reference, Selector, blob, index};
 
 use crate::blobs::RegistryBlobs;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::push::Push;
 use crate::repository::Repository;
 use crate::retry::Retry;
 use crate::session::Session;
+use crate::transfer::are_there;
 use crate::trust::Trust;
 
 /// How registries are spoken to.
@@ -136,6 +138,27 @@ impl Client {
     /// Layers that are there are not sent again, and those of another repository of the same registry are mounted.
     pub fn copy(&self, image: &Image, name: &Reference) -> Result<(), Error> {
         crate::copy::copy(&self.repository(name), image, name)
+    }
+
+    /// Returns whether the registry has every layer of an image of its own. Images of other stores are not looked at.
+    pub fn has_layers(&self, image: &Image) -> Result<bool, Error> {
+        let blobs: &dyn Any = &**image.blobs();
+        let Some(RegistryBlobs { repository, .. }) = blobs.downcast_ref() else {
+            return Ok(true);
+        };
+        let layers: Vec<_> = image.layers().map(|(_, layer)| layer).collect();
+        let doing = format!(
+            "look for the layers of {}@{}",
+            repository.location(),
+            image.digest()
+        );
+        are_there(repository, &layers, &doing)
+    }
+
+    /// Removes the manifest of this digest from the repository of this name, and with it all tags of it. False if there
+    /// is none such.
+    pub fn delete(&self, name: &Reference, digest: &Digest) -> Result<bool, Error> {
+        self.repository(name).delete_manifest(digest)
     }
 
     /// Fails if images of this name cannot be read, as far as that can be known: a registry that says 401 or 403, or that

@@ -34,6 +34,7 @@ pub(crate) struct Repository {
 pub(crate) enum Access {
     Pull,
     Push,
+    Delete,
 }
 
 impl Repository {
@@ -64,6 +65,7 @@ impl Repository {
         let actions = match access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
+            Access::Delete => "delete",
         };
         vec![format!("repository:{}:{actions}", self.name)]
     }
@@ -138,6 +140,24 @@ impl Repository {
             200..=202 => {
                 response.discard();
                 Ok(())
+            }
+            _ => Err(session.refusal(response, &doing)),
+        }
+    }
+
+    /// Removes a manifest by its digest. False if there is none such.
+    pub(crate) fn delete_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        let doing = format!("delete {}", self.image(digest.as_ref()));
+        let session = self.session(&doing)?;
+        let url = self.url(&session, &format!("manifests/{digest}"), &doing)?;
+        let scopes = self.scopes(Access::Delete);
+        let mut request = Request::new(Method::DELETE, url, scopes, &doing);
+        let response = self.client.send(&session, &mut request)?;
+        match response.status {
+            200..=202 | 404 => {
+                let is_deleted = response.status != 404;
+                response.discard();
+                Ok(is_deleted)
             }
             _ => Err(session.refusal(response, &doing)),
         }

@@ -42,6 +42,23 @@ pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result
     each(&lacking, |job| send(to, job, doing))
 }
 
+/// Returns whether all these blobs are in the repository, without reading any.
+pub(crate) fn are_there(
+    repository: &Repository,
+    blobs: &[&Descriptor],
+    doing: &str,
+) -> Result<bool, Error> {
+    let lacks = AtomicBool::new(false);
+    each(blobs, |blob| {
+        let is_there = stays_where_it_is(blob)
+            || lacks.load(Ordering::Relaxed)
+            || repository.has_blob(&blob.digest, Access::Pull, doing)?;
+        lacks.fetch_or(!is_there, Ordering::Relaxed);
+        Ok(())
+    })?;
+    Ok(!lacks.into_inner())
+}
+
 /// Returns whether the blob is in the repository, or became one of it by being mounted; fails if it is nowhere.
 fn is_there(to: &Repository, job: &Job<'_>, doing: &str) -> Result<bool, Error> {
     let digest = &job.blob.digest;

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use buildpack::group::Group;
+use cache::Cache;
 use platform::entry::Invocation;
 use platform::files::LayersMetadata;
+use platform::images::ImageStore;
 use platform::inputs::restorer::{self, Inputs as Flags};
 use platform::{ExitCode, Failure, files, privileges};
 use tracing::{debug, warn};
@@ -12,7 +14,7 @@ use tracing::{debug, warn};
 use crate::{Inputs, run_image};
 
 /// Where the extender keeps base images.
-const KANIKO_DIR: &str = "/kaniko";
+pub(crate) const KANIKO_DIR: &str = "/kaniko";
 
 /// Runs the phase as a platform called it.
 pub fn command(invocation: &Invocation) -> Result<(), Failure> {
@@ -20,6 +22,10 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
         return Ok(());
     };
     debug!("Ensuring privileges...");
+    let run_image = recorded_run_image(&flags);
+    let names = [flags.build_image.as_deref(), run_image.as_deref()];
+    let store = ImageStore::new(&flags.images, &invocation.variables)?
+        .with_credentials_for(names.into_iter().flatten(), flags.cache_image.as_deref());
     let user = flags.user;
     let dirs = [
         Some(flags.layers_dir.as_path()),
@@ -29,16 +35,24 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     privileges::own(user.uid, user.gid, &dirs)?;
     privileges::become_user(user.uid, user.gid)?;
     debug!("Executing command...");
-    restore(invocation, &flags)
+    restore(invocation, &flags, &store)
 }
 
-fn restore(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
+/// Returns the name of the run image in `analyzed.toml`, for its credentials alone; a file that cannot be read is for
+/// [`previous`] to warn of.
+fn recorded_run_image(flags: &Flags) -> Option<String> {
+    let analyzed = files::analyzed::read(&flags.analyzed_path).ok()?;
+    Some(analyzed.run_image?.image)
+}
+
+fn restore(invocation: &Invocation, flags: &Flags, store: &ImageStore) -> Result<(), Failure> {
     let group = files::group::read(&flags.group_path)?;
     for element in &group.group {
         platform::api::verify_module("Buildpack", element)?;
     }
-    let previous = previous(invocation, flags, &group)?;
-    let cache = cache::configured(flags.cache_image.as_deref(), flags.cache_dir.as_deref())?;
+    let previous = previous(invocation, flags, store, &group)?;
+    let (image, dir) = (flags.cache_image.as_deref(), flags.cache_dir.as_deref());
+    let cache = Cache::configured(image, dir, store, invocation.api)?;
     crate::run(Inputs {
         api: invocation.api,
         buildpacks: &group.group,
@@ -53,6 +67,7 @@ fn restore(invocation: &Invocation, flags: &Flags) -> Result<(), Failure> {
 fn previous(
     invocation: &Invocation,
     flags: &Flags,
+    store: &ImageStore,
     group: &Group,
 ) -> Result<LayersMetadata, Failure> {
     let mut analyzed = match files::analyzed::read(&flags.analyzed_path) {
@@ -65,7 +80,7 @@ fn previous(
             return Ok(LayersMetadata::default());
         }
     };
-    run_image::complete(invocation, flags, group, &mut analyzed)?;
+    run_image::complete(invocation, flags, store, group, &mut analyzed)?;
     files::analyzed::write(&flags.analyzed_path, &analyzed)
         .map_err(|cause| Failure::new(ExitCode::Failed, "write analyzed metadata", cause))?;
     Ok(analyzed.metadata)

@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use buildpack::layer::{BuildpackLayer, layers_of};
-use cache::{CacheMetadata, Miss, VolumeCache};
+use cache::{Cache, CacheMetadata, Miss};
 use layout::DiffId;
 use layout::layer::{self, Extract};
 use tracing::{debug, info, warn};
@@ -90,7 +90,7 @@ fn wanted(
 }
 
 /// Restores one layer; a miss is a warning and leaves `<layer>.toml` in place (RES-022).
-fn restore_one(inputs: &Inputs<'_>, cache: &VolumeCache, wanted: &Wanted) -> anyhow::Result<()> {
+fn restore_one(inputs: &Inputs<'_>, cache: &Cache, wanted: &Wanted) -> anyhow::Result<()> {
     let identifier = wanted.layer.identifier();
     debug!("Retrieving data for {:?}", wanted.sha);
     let Ok(digest) = wanted.sha.parse() else {

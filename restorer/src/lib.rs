@@ -18,10 +18,10 @@ mod sbom;
 use std::path::Path;
 
 use buildpack::group::GroupElement;
-use cache::{CacheMetadata, VolumeCache};
+use cache::{Cache, CacheMetadata};
 use platform::files::LayersMetadata;
 use platform::{ExitCode, Failure, PlatformApi};
-use tracing::debug;
+use tracing::{debug, info};
 
 /// What restoring works on.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub struct Inputs<'a> {
     /// Metadata of the previous image.
     pub previous: &'a LayersMetadata,
     /// The cache, if there is one.
-    pub cache: Option<&'a VolumeCache>,
+    pub cache: Option<&'a Cache>,
     /// True: restore store.toml and nothing else.
     pub skip_layers: bool,
 }
@@ -58,8 +58,11 @@ fn restore(inputs: &Inputs<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cached(cache: Option<&VolumeCache>) -> anyhow::Result<CacheMetadata> {
+fn cached(cache: Option<&Cache>) -> anyhow::Result<CacheMetadata> {
     if let Some(cache) = cache {
+        if !cache.exists() {
+            info!("Layer cache not found");
+        }
         return cache.metadata();
     }
     debug!("Usable cache not provided, using empty cache metadata");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use cache::{CacheMetadata, Miss, VolumeCache};
+use cache::{Cache, CacheMetadata, Miss};
 use fs_err as fs;
 use layout::DiffId;
 use layout::layer::{self, Extract};
@@ -38,7 +38,7 @@ pub(crate) fn restore(inputs: &Inputs<'_>, cached: &CacheMetadata) -> anyhow::Re
     moved
 }
 
-fn unpack(cache: &VolumeCache, sha: &str, layers_dir: &Path) -> anyhow::Result<()> {
+fn unpack(cache: &Cache, sha: &str, layers_dir: &Path) -> anyhow::Result<()> {
     debug!("Retrieving SBOM layer data for {sha:?}");
     let diff_id = DiffId(
         sha.parse()

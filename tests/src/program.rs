@@ -67,6 +67,11 @@ pub fn requires(programs: &[&str]) -> bool {
     skip(&format!("needs {missing:?} on PATH"))
 }
 
+/// Returns whether these programs are on PATH.
+pub fn are_there(programs: &[&str]) -> bool {
+    programs.iter().all(|program| which(program).is_some())
+}
+
 /// Returns false, and says so, where this is not root; fails instead in CI.
 pub fn requires_root() -> bool {
     is_root() || skip("needs root")

@@ -27,6 +27,8 @@ pub struct Registry {
     process: Child,
     port: u16,
     dir: TempDir,
+    /// `user:password` of who takes images in.
+    login: Option<String>,
     tokens: Option<TokenServer>,
 }
 
@@ -44,14 +46,20 @@ impl Registry {
     /// Starts one that asks for [`USER`] and [`PASSWORD`] with each request.
     pub fn with_password() -> Self {
         let dir = folder();
-        let file = dir.path().join("htpasswd");
-        let line = run("htpasswd", &["-nbB", USER, PASSWORD]);
-        fs::write(&file, line).unwrap();
-        let auth = format!(
-            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
-            file.display()
-        );
-        Self::start_with(dir, &auth, None)
+        let auth = htpasswd(dir.path(), USER, PASSWORD);
+        let mut registry = Self::start_with(dir, &auth, None);
+        registry.login = Some(format!("{USER}:{PASSWORD}"));
+        registry
+    }
+
+    /// Starts one on a port that is not free to choose, open to all or with a user and a password.
+    pub fn at_port(port: u16, login: Option<(&str, &str)>) -> Self {
+        let dir = folder();
+        let auth = login.map(|(user, password)| htpasswd(dir.path(), user, password));
+        let started = Self::start_at(port, dir, &auth.unwrap_or_default(), None);
+        let mut registry = started.unwrap_or_else(|(dir, _)| fail(&dir));
+        registry.login = login.map(|(user, password)| format!("{user}:{password}"));
+        registry
     }
 
     /// Starts one that speaks TLS, with a certificate for `localhost` and 127.0.0.1 by the CA of [`Self::ca`].
@@ -80,34 +88,47 @@ impl Registry {
         Self::start_with(dir, &auth, Some(tokens))
     }
 
-    fn start_with(dir: TempDir, more: &str, tokens: Option<TokenServer>) -> Self {
+    fn start_with(mut dir: TempDir, more: &str, mut tokens: Option<TokenServer>) -> Self {
         for _ in 0..5 {
-            let port = free_port();
-            let config = dir.path().join("config.yml");
-            let text = format!(
-                "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
-                dir.path().join("storage").display()
-            );
-            fs::write(&config, text).unwrap();
-            let log = fs::File::create(dir.path().join("log")).unwrap();
-            let mut process = Command::new("docker-registry")
-                .arg("serve")
-                .arg(&config)
-                .stdout(Stdio::null())
-                .stderr(log.into_parts().0)
-                .spawn()
-                .unwrap();
-            if is_up(&mut process, port) {
-                return Self {
-                    process,
-                    port,
-                    dir,
-                    tokens,
-                };
+            match Self::start_at(free_port(), dir, more, tokens.take()) {
+                Ok(started) => return started,
+                Err(back) => (dir, tokens) = back,
             }
         }
-        let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-        panic!("docker-registry does not start: {log}");
+        fail(&dir)
+    }
+
+    /// Gives back what it got where it does not start: somebody else may have been quicker to take the port.
+    fn start_at(
+        port: u16,
+        dir: TempDir,
+        more: &str,
+        tokens: Option<TokenServer>,
+    ) -> Result<Self, (TempDir, Option<TokenServer>)> {
+        let config = dir.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
+            dir.path().join("storage").display()
+        );
+        fs::write(&config, text).unwrap();
+        let log = fs::File::create(dir.path().join("log")).unwrap();
+        let mut process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(log.into_parts().0)
+            .spawn()
+            .unwrap();
+        if !is_up(&mut process, port) {
+            return Err((dir, tokens));
+        }
+        Ok(Self {
+            process,
+            port,
+            dir,
+            login: None,
+            tokens,
+        })
     }
 
     /// Returns `127.0.0.1:<port>`.
@@ -150,13 +171,18 @@ impl Registry {
     }
 
     fn take_blob(&self, repository: &str, layout: &Path, blob: &Value) {
+        let digest = blob["digest"].as_str().expect("a digest");
+        self.take_bytes(repository, digest, &read_blob(layout, blob));
+    }
+
+    /// Takes a blob in.
+    pub fn take_bytes(&self, repository: &str, digest: &str, bytes: &[u8]) {
         let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.address());
-        let headers = run("curl", &["-sSf", "-D", "-", "-X", "POST", &url]);
+        let headers = self.curl(&["-D", "-", "-X", "POST", &url]);
         let mut lines = headers.lines();
         let place = lines.find_map(|it| it.strip_prefix("Location: "));
-        let digest = blob["digest"].as_str().expect("a digest");
         let url = format!("{}&digest={digest}", place.expect("a place").trim());
-        self.send(&url, "application/octet-stream", &read_blob(layout, blob));
+        self.send(&url, "application/octet-stream", bytes);
     }
 
     /// Takes a manifest or an index in, under a tag or its digest.
@@ -172,8 +198,50 @@ impl Registry {
             format!("Content-Type: {media_type}"),
             format!("@{}", file.display()),
         );
-        let options = ["-sSf", "-X", "PUT", "-H", &kind, "--data-binary", &body];
-        run("curl", &[&options[..], &[url]].concat());
+        self.curl(&["-X", "PUT", "-H", &kind, "--data-binary", &body, url]);
+    }
+
+    fn curl(&self, args: &[&str]) -> String {
+        let login = self.login.as_deref().map(|it| ["-u", it]);
+        let login = login.as_ref().map_or(&[][..], |it| it);
+        run("curl", &[&["-sSf"], login, args].concat())
+    }
+
+    /// Returns all repositories and their tags, sorted, with the digest of each.
+    pub fn tags(&self) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        let repositories = self.storage().join("repositories");
+        for entry in files_below(&repositories) {
+            let (Some(folder), true) = (entry.parent(), entry.ends_with("current/link")) else {
+                continue;
+            };
+            let below = folder.strip_prefix(&repositories).unwrap();
+            let below = below.to_str().unwrap();
+            let (name, tag) = below.split_once("/_manifests/tags/").unwrap();
+            let tag = tag.strip_suffix("/current").unwrap();
+            let digest = fs::read_to_string(&entry).unwrap();
+            found.push((name.to_owned(), tag.to_owned(), digest));
+        }
+        found.sort();
+        found
+    }
+
+    /// Returns a blob or a manifest of a repository.
+    pub fn blob(&self, repository: &str, digest: &str) -> Option<Vec<u8>> {
+        let (algorithm, hex) = digest.split_once(':')?;
+        let of = self.storage().join("repositories").join(repository);
+        let is_there = |kind: &str| {
+            of.join(kind)
+                .join(algorithm)
+                .join(hex)
+                .join("link")
+                .exists()
+        };
+        if !is_there("_layers") && !is_there("_manifests/revisions") {
+            return None;
+        }
+        let folder = self.storage().join("blobs").join(algorithm);
+        fs::read(folder.join(&hex[..2]).join(hex).join("data")).ok()
     }
 
     /// Ends the process, as an accident would; [`Self::restart`] makes it go on.
@@ -210,6 +278,34 @@ pub fn basic_header() -> String {
         "Basic {}",
         BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"))
     )
+}
+
+/// Makes the file of passwords, and returns the part of the configuration that names it.
+fn htpasswd(dir: &Path, user: &str, password: &str) -> String {
+    let file = dir.join("htpasswd");
+    let line = run("htpasswd", &["-nbB", user, password]);
+    fs::write(&file, line).unwrap();
+    let file = file.display();
+    format!("auth:\n  htpasswd:\n    realm: test\n    path: {file}\n")
+}
+
+/// Returns all files below a folder.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files_below(&path)
+        } else {
+            vec![path]
+        }
+    };
+    paths.flat_map(below).collect()
+}
+
+fn fail(dir: &TempDir) -> ! {
+    let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    panic!("docker-registry does not start: {log}");
 }
 
 fn folder() -> TempDir {

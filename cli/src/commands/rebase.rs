@@ -109,7 +109,7 @@ fn output(args: &Args, source: &ImageName, app: &Image, config: &Config) -> anyh
             args.previous_image.as_ref().unwrap_or(&args.image),
         );
     }
-    Ok(Output { layout, ref_name })
+    Ok(Output::in_layout(layout, &ref_name))
 }
 
 /// Returns the run image, and the name that the app image knows it by.

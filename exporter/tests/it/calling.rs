@@ -47,6 +47,13 @@ impl Call {
         self
     }
 
+    /// Has the analyzer have found a run image in a registry that nobody reaches.
+    fn run_image_nowhere(&self) {
+        let reference = format!("127.0.0.1:1/run@sha256:{}", "0".repeat(64));
+        let text = format!("[run-image]\nreference = \"{reference}\"\n");
+        self.build.write("layers/analyzed.toml", &text);
+    }
+
     fn run(&self, args: &[&str]) -> Result<(), Failure> {
         let at = |name: &str| self.build.path(name).display().to_string();
         let user = self.build.flags.user;
@@ -221,27 +228,24 @@ fn the_code_of_missing_build_metadata_depends_on_who_reads_it_first() {
     }
 }
 
-/// There is nothing but layouts to write to yet, so the others show in what is refused.
+/// What is not there is named: a daemon's socket, and a registry at a port where nobody listens.
 #[test]
 fn a_layout_comes_before_a_daemon_and_a_daemon_before_a_registry() {
     let call = Call::new(13);
     call.run(&["-daemon", "app"]).unwrap();
     image_at(&call.build.output());
 
-    let call = Call::new(13).without("CNB_USE_LAYOUT");
-    let analyzed = call.build.path("layers/analyzed.toml");
-    let digest = "0".repeat(64);
-    fs::write(
-        &analyzed,
-        format!("[run-image]\nreference = \"run@sha256:{digest}\"\n"),
-    )
-    .unwrap();
+    let mut call = Call::new(13).without("CNB_USE_LAYOUT");
+    let socket = call.build.path("no-socket").display().to_string();
+    call.variables
+        .push(("DOCKER_HOST", format!("unix://{socket}")));
+    call.run_image_nowhere();
     for (args, target) in [
-        (&["-daemon", "app"][..], "a daemon"),
-        (&["app"], "a registry"),
+        (&["-daemon", "app"][..], socket.as_str()),
+        (&["app"], "127.0.0.1:1"),
     ] {
         let (code, said) = call.fail(args);
-        assert_eq!(code, 62);
+        assert_eq!(code, 1);
         assert!(said.contains(target), "{said}");
     }
 }
@@ -262,11 +266,7 @@ fn layers_of_extensions_are_an_experiment_below_0_13() {
             .without("CNB_EXPERIMENTAL_MODE");
         call.variables
             .extend(mode.map(|mode| ("CNB_EXPERIMENTAL_MODE", mode.to_owned())));
-        let digest = "0".repeat(64);
-        call.build.write(
-            "layers/analyzed.toml",
-            &format!("[run-image]\nreference = \"run@sha256:{digest}\"\n"),
-        );
+        call.run_image_nowhere();
         call.build
             .write("layers/extended/run/sha256/index.json", "{}");
         let ((code, said), log) = logged(|| call.fail(&["app"]));
@@ -277,9 +277,10 @@ fn layers_of_extensions_are_an_experiment_below_0_13() {
             minor < 13 && mode != Some("quiet"),
             "0.{minor} {mode:?}: {log}"
         );
-        // A folder without anything in it is no layer.
+        // A folder without anything in it is no layer: the run image is what is missing then.
         fs::remove_dir_all(call.build.path("layers/extended/run/sha256")).unwrap();
-        assert_eq!(call.fail(&["app"]).0, 62, "0.{minor} {mode:?}");
+        let (_, said) = call.fail(&["app"]);
+        assert!(said.contains("127.0.0.1:1"), "0.{minor} {mode:?}: {said}");
     }
 }
 

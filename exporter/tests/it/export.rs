@@ -134,9 +134,7 @@ fn a_layer_without_contents_is_the_previous_image_s() {
     fs::remove_dir_all(build.path("layers/acme_one/dep")).unwrap();
     // Into another layout: the blob comes along.
     build.flags.output_image = "other:v2".to_owned();
-    let (flags, analyzed) = (&build.flags, &build.analyzed);
-    let opened = exporter::command::Opened::default();
-    exporter::command::export(build.api, flags, &build.group, analyzed, &opened, None).unwrap();
+    build.try_export(None).unwrap();
     let other = build.path("images/index.docker.io/library/other/v2");
     let second = crate::kit::image_at(&other);
     let dep = &metadata_of(&second).buildpacks[0].layers["dep"].sha;

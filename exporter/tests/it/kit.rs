@@ -5,8 +5,9 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ::cache::VolumeCache;
+use ::cache::{Cache, VolumeCache};
 use buildpack::group::{Group, GroupElement};
+use exporter::command::{Images, Opened, export};
 use fs_err as fs;
 use layout::digest::sha256;
 use layout::editor::CommitOptions;
@@ -15,8 +16,9 @@ use layout::manifest::Platform;
 use layout::{DiffId, History, Image, ImageConfig, ImageEditor, Layout, Selector};
 use platform::files::analyzed::RunImage;
 use platform::files::{Analyzed, LayersMetadata};
+use platform::images::ImageStore;
 use platform::inputs::exporter::Inputs as Flags;
-use platform::inputs::{ImageSource, User};
+use platform::inputs::{ImageSource, User, Variables};
 use platform::{Failure, PlatformApi, labels};
 use tempfile::TempDir;
 
@@ -203,10 +205,20 @@ impl Build {
     }
 
     pub(crate) fn export_with(&self, cache: Option<VolumeCache>) -> Result<Image, Failure> {
-        let (flags, analyzed) = (&self.flags, &self.analyzed);
-        let opened = exporter::command::Opened::default();
-        exporter::command::export(self.api, flags, &self.group, analyzed, &opened, cache)?;
+        self.try_export(cache)?;
         Ok(image_at(&self.output()))
+    }
+
+    /// Exports to wherever the flags say.
+    pub(crate) fn try_export(&self, cache: Option<VolumeCache>) -> Result<(), Failure> {
+        let store = ImageStore::new(&self.flags.images, &Variables::default())?;
+        let images = Images {
+            store: &store,
+            opened: &Opened::default(),
+            analyzed: &self.analyzed,
+        };
+        let cache = cache.map(Cache::from);
+        export(self.api, &self.flags, &self.group, &images, cache)
     }
 
     /// Does what the analyzer does for the next build.

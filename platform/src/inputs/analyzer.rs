@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::entry::Invocation;
 use crate::exit::Failure;
+use crate::images::read_access;
 use crate::inputs::flags::{self, Gate, Given};
 use crate::inputs::groups::{
     AnalyzedFlag, BuildImageFlag, CacheFlags, CommonFlags, ImageFlags, LaunchCacheFlag, LayersFlag,
@@ -125,6 +126,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
         &output_image,
         &flags.run.run,
         &flags.stack.stack,
+        &read_access(&images, &invocation.variables),
     )?;
     resolve::warn_of_launch_cache(launch_cache_dir.as_ref(), &images);
     Names {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::entry::Invocation;
 use crate::exit::Failure;
+use crate::images::read_access;
 use crate::inputs::flags::{self, Gate, Given};
 use crate::inputs::groups::{
     AnalyzedFlag, AppFlag, BuildImageFlag, CacheFlags, CommonFlags, ExecEnvVariable, ExportFlags,
@@ -201,6 +202,7 @@ fn resolve(given: Given<Flags>, invocation: &Invocation) -> Result<Inputs, Failu
             &output,
             &flags.run.run,
             &flags.stack.stack,
+            &read_access(&images, &invocation.variables),
         )?,
         output,
         tags: resolve::without_empty(flags.tag.tag),

@@ -1,7 +1,7 @@
 //! Image names that a platform gives, and the run image where it gives none (COM-051, COM-052, COM-062, ANA-001,
 //! ANA-007 to ANA-010).
 //!
-//! No registry is asked for anything here: every run image candidate counts as readable, as with a daemon or a layout.
+//! Which of several run images can be read is the caller's answer ([`crate::images::read_access`]).
 
 use std::path::Path;
 
@@ -80,6 +80,7 @@ pub(crate) fn run_image(
     output: &str,
     run_path: &Path,
     stack_path: &Path,
+    readable: &dyn Fn(&str) -> bool,
 ) -> Result<String, Failure> {
     if let Some(given) = some(given) {
         return Ok(given);
@@ -92,7 +93,7 @@ pub(crate) fn run_image(
         )));
     }
     let first = run.images.into_iter().next().unwrap_or_default();
-    candidates::choose(&first, &registry, &|_| true).map_err(|it| unresolved(it.error))
+    candidates::choose(&first, &registry, readable).map_err(|it| unresolved(it.error))
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
     fn given_run_image_is_taken() {
         let api = PlatformApi::at(12);
         let no = Path::new("/nowhere");
-        let given = run_image(api, Some("run".to_owned()), "app", no, no).unwrap();
+        let given = run_image(api, Some("run".to_owned()), "app", no, no, &|_| false).unwrap();
         assert_eq!(given, "run");
     }
 
@@ -186,7 +187,7 @@ mod tests {
         fs_err::write(&file, "images = 1\nrun-image = 1").unwrap();
         for (minor, what) in [(12, "run"), (11, "stack")] {
             let api = PlatformApi::at(minor);
-            let failure = run_image(api, None, "app", &file, &file).unwrap_err();
+            let failure = run_image(api, None, "app", &file, &file, &|_| true).unwrap_err();
             assert_eq!(failure.code, ExitCode::InvalidArgs);
             let start = format!("failed to resolve inputs: failed to read {what} file: toml: ");
             assert!(text(&failure).starts_with(&start), "{}", text(&failure));
@@ -213,7 +214,7 @@ mod tests {
             let api = PlatformApi::at(minor);
             let given = Some(String::new());
             assert_eq!(
-                run_image(api, given, output, &run, &stack).unwrap(),
+                run_image(api, given, output, &run, &stack, &|_| true).unwrap(),
                 expected
             );
         }
@@ -229,7 +230,7 @@ mod tests {
             ),
         ] {
             let api = PlatformApi::at(minor);
-            let failure = run_image(api, None, "app", &no, &no).unwrap_err();
+            let failure = run_image(api, None, "app", &no, &no, &|_| true).unwrap_err();
             assert_eq!(failure.code, ExitCode::InvalidArgs);
             assert_eq!(text(&failure), expected);
         }

@@ -30,6 +30,10 @@ pub const USE_LAYOUT: &str = "CNB_USE_LAYOUT";
 pub const LAYOUT_DIR: &str = "CNB_LAYOUT_DIR";
 /// `-insecure-registry`, several with commas between them.
 pub const INSECURE_REGISTRIES: &str = "CNB_INSECURE_REGISTRIES";
+/// Authorization headers by registry, a JSON object (COM-046); has no flag.
+pub const REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
+/// Where the daemon listens (COM-045); has no flag.
+pub const DOCKER_HOST: &str = "DOCKER_HOST";
 
 /// `-app`.
 pub const APP_DIR: &str = "CNB_APP_DIR";

@@ -181,16 +181,29 @@ fn a_place_that_cannot_be_written_is_a_failed_rebase() {
     assert!(text.starts_with("failed to rebase: "), "{text}");
 }
 
+/// A daemon and a registry that nobody reaches: the registry is asked first when the image is wanted, the daemon before
+/// anything else.
 #[test]
-fn what_is_not_there_yet_is_said() {
+fn a_store_that_nobody_reaches_is_named() {
     let layouts = Layouts::with(&Sample::app("0.12"));
-    for (daemon, place) in [("false", "a registry"), ("true", "a daemon")] {
-        let variables = [("CNB_USE_LAYOUT", "false"), ("CNB_USE_DAEMON", daemon)];
-        let (code, text) = ending(layouts.rebase_with("0.12", &["app"], &variables));
-        assert_eq!(code, 72);
-        let expected =
-            format!("failed to set app image: this lifecycle cannot rebase images in {place} yet");
-        assert!(text.starts_with(&expected), "{text}");
+    let name = "127.0.0.1:1/app";
+    for (daemon, code, expected) in [
+        (
+            "false",
+            72,
+            "failed to set app image: failed to access image to rebase: ",
+        ),
+        ("true", 1, "failed to initialize docker client: "),
+    ] {
+        let variables = [
+            ("CNB_USE_LAYOUT", "false"),
+            ("CNB_USE_DAEMON", daemon),
+            ("DOCKER_HOST", "tcp://127.0.0.1:1"),
+        ];
+        let (found, text) = ending(layouts.rebase_with("0.12", &[name], &variables));
+        assert_eq!(found, code, "{text}");
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("127.0.0.1:1"), "{text}");
     }
 }
 

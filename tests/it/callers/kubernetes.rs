@@ -9,7 +9,7 @@ use tests::container::{Site, USER};
 use tests::image;
 use tests::program::{Ran, requires};
 
-use super::{LAYOUT, RUN, assert_refused, can_run, grep_the_digest, pod, pod_site, whole};
+use super::{LAYOUT, RUN, assert_alone, can_run, grep_the_digest, pod, pod_site, whole};
 
 /// What one shell step of Shipwright does: it says which process is the default where no buildpack does, and reads the
 /// digest of what it exported.
@@ -60,7 +60,7 @@ fn foreign_one_step_runs_all_phases_and_greps() {
 
 /// Runs a line as it is meant, with a registry, and then with layouts in its place.
 fn understood(site: &Site, api: &str, env: &[&str], line: &str) {
-    assert_refused(&pod(site, api).env(env).line(line), line);
+    assert_alone(&pod(site, api).env(env).line(line), line);
     let text = pod(site, api).env(env).env(LAYOUT).line(line).ok();
     assert!(!text.contains("flag"), "{line}: {text}");
 }
@@ -137,16 +137,16 @@ fn foreign_kpack_lines_are_understood() {
             "SERVICE_BINDING_ROOT=/platform/bindings",
             "HOME=/tmp",
         ];
-        let refused = |line: &str| assert_refused(&pod(&site, api).env(&env).line(line), line);
+        let alone = |line: &str| assert_alone(&pod(&site, api).env(&env).line(line), line);
         let free = |line: &str| pod(&site, api).env(&env).line(line).ok();
-        refused(&format!(
+        alone(&format!(
             "/cnb/lifecycle/analyzer -layers=/layers -analyzed=/layers/analyzed.toml -run-image={RUN} \
              -cache-image=registry.example/cache -tag=sample:b1 -tag=sample:b2 -previous-image=sample sample:latest"
         ));
         free(
             "/cnb/lifecycle/detector -app=/workspace -group=/layers/group.toml -plan=/layers/plan.toml",
         );
-        refused(
+        alone(
             "/cnb/lifecycle/restorer -group=/layers/group.toml -layers=/layers -cache-image=registry.example/cache \
              -analyzed=/layers/analyzed.toml",
         );
@@ -160,7 +160,7 @@ fn foreign_kpack_lines_are_understood() {
         let digest = image::digest(b"run");
         let analyzed = format!("[run-image]\nreference = \"registry.example/team/run@{digest}\"\n");
         site.file("layers/analyzed.toml", &analyzed, USER, 0o644);
-        refused(
+        alone(
             "/cnb/lifecycle/exporter -layers=/layers -app=/workspace -group=/layers/group.toml \
              -analyzed=/layers/analyzed.toml -project-metadata=/layers/project-metadata.toml -cache-dir=/cache \
              -process-type=web -report=/var/report/report.toml sample:latest sample:b1 sample:b2",

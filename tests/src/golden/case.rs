@@ -270,6 +270,11 @@ impl Case {
         let registries = [Need::Registry, Need::RegistryAuth];
         self.needs.iter().any(|need| registries.contains(need))
     }
+
+    /// Returns whether the registry asks for a password.
+    pub fn needs_password(&self) -> bool {
+        self.needs.contains(&Need::RegistryAuth)
+    }
 }
 
 fn default_platform_api() -> String {

@@ -8,11 +8,13 @@ use std::path::Path;
 
 use fs_err as fs;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::json::Json;
 use self::layer::Member;
 use super::text::sha256;
 use crate::image::{DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST};
+use crate::registry::Registry;
 
 /// OCI image config.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -260,6 +262,30 @@ impl<'a> Fixture<'a> {
         fs::write(layout.join("index.json"), index.bytes()).unwrap();
         let version = r#"{"imageLayoutVersion":"1.0.0"}"#;
         fs::write(layout.join("oci-layout"), version).unwrap();
+    }
+
+    /// Has a registry take the image in, as `repository:tag`: blobs, manifests, and an index last.
+    pub fn push(&self, registry: &Registry, name: &str) {
+        let (repository, tag) = name.rsplit_once(':').expect("a name with a tag");
+        let index: Value = serde_json::from_slice(&index_json(None, self.index.clone()).bytes())
+            .expect("it is JSON");
+        let top = index["manifests"][0]["digest"].as_str().expect("a digest");
+        let mut documents = Vec::new();
+        for (hex, bytes) in &self.blobs {
+            let digest = format!("sha256:{hex}");
+            let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            if document["layers"].is_array() || document["manifests"].is_array() {
+                documents.push((document["manifests"].is_array(), digest, document, bytes));
+            } else {
+                registry.take_bytes(repository, &digest, bytes);
+            }
+        }
+        documents.sort_by_key(|(is_index, ..)| *is_index);
+        for (_, digest, document, bytes) in documents {
+            let media_type = document["mediaType"].as_str().expect("a media type");
+            let name = if digest == top { tag } else { &digest };
+            registry.take_manifest(repository, name, media_type, bytes);
+        }
     }
 
     fn blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Json {

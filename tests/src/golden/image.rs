@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::listing;
 use super::symbols::Symbols;
 use super::text::sha256;
+use crate::registry::Registry;
 
 /// Where blobs come from: a layout, and whatever else holds images.
 pub type Blobs<'a> = dyn FnMut(&str) -> Option<Vec<u8>> + 'a;
@@ -42,6 +43,31 @@ pub fn learn_layout(layout: &Path, name: &str, step: usize, symbols: &mut Symbol
             symbols,
         );
     }
+}
+
+/// Names the digests of a registry's images.
+pub fn learn_registry(registry: &Registry, step: usize, symbols: &mut Symbols) {
+    for (repository, tag, digest) in registry.tags() {
+        let label = format!("{repository}:{tag}@{step}");
+        let mut blobs = |digest: &str| registry.blob(&repository, digest);
+        learn(&digest, &label, &mut blobs, symbols);
+    }
+}
+
+/// Shows a registry's images by name.
+pub fn show_registry(registry: &Registry, symbols: &Symbols) -> Vec<(String, Value)> {
+    let show_one = |(repository, tag, digest): (String, String, String)| {
+        let name = format!("registry {repository}:{tag}");
+        if symbols.is_fixed(bare(&digest)) {
+            return (name, json!({ "fixture": digest }));
+        }
+        let mut blobs = |digest: &str| registry.blob(&repository, digest);
+        let manifest = blobs(&digest).and_then(|bytes| parsed(&bytes));
+        let media_type = manifest.unwrap_or_default()["mediaType"].clone();
+        let image = show(&digest, &mut blobs, symbols);
+        (name, json!({"contentType": media_type, "image": image}))
+    };
+    registry.tags().into_iter().map(show_one).collect()
 }
 
 /// Names the digests of an image's manifest, config and compressed layers.

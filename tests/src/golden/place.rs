@@ -5,6 +5,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fs_err as fs;
 
@@ -13,6 +14,7 @@ use super::fixture::Fixture;
 use super::grounds::Grounds;
 use super::step;
 use super::tree;
+use crate::registry::Registry;
 
 /// Folders of a case that are inputs.
 const INPUTS: [&str; 11] = [
@@ -33,8 +35,15 @@ const INPUTS: [&str; 11] = [
 const LAUNCHER: &str =
     "#!/bin/sh\n# stands in for the launcher so that its layer has known bytes\nexit 0\n";
 
-/// Where registries will be.
+/// Where the registry listens. The port is part of labels, so it cannot be chosen.
 const REGISTRY: &str = "127.0.0.1:35973";
+const REGISTRY_PORT: u16 = 35973;
+
+/// Who may use the registry of a case that asks for a password.
+const LOGIN: (&str, &str) = ("golden", "s3cret");
+
+/// One registry at a time.
+static REGISTRIES: Mutex<()> = Mutex::new(());
 
 /// A case's folder.
 #[derive(Debug)]
@@ -45,6 +54,8 @@ pub struct Place<'a> {
     pub root: PathBuf,
     /// Digests of what the run images consist of, without `sha256:`.
     pub fixed: HashSet<String>,
+    /// The registry, if the case needs one. It ends before the next one may begin.
+    pub(super) registry: Option<(Registry, MutexGuard<'static, ()>)>,
 }
 
 impl<'a> Place<'a> {
@@ -54,6 +65,7 @@ impl<'a> Place<'a> {
             case,
             root: case.root.clone(),
             fixed: HashSet::new(),
+            registry: case.needs_registry().then(|| start_registry(case)),
         };
         {
             let _writing = step::no_spawning();
@@ -67,6 +79,11 @@ impl<'a> Place<'a> {
             assert_eq!(exit, step::Exit::Code(0), "setup: {log}");
         }
         place
+    }
+
+    /// Returns the registry, if the case needs one.
+    pub fn registry(&self) -> Option<&Registry> {
+        self.registry.as_ref().map(|(registry, _)| registry)
     }
 
     /// Removes the folder.
@@ -165,6 +182,9 @@ impl<'a> Place<'a> {
             if let Some(layout) = &spec.layout {
                 fixture.write(&self.root.join(layout));
             }
+            if let (Some(name), Some(registry)) = (&spec.push, self.registry()) {
+                fixture.push(registry, name);
+            }
         }
     }
 
@@ -176,6 +196,12 @@ impl<'a> Place<'a> {
             true
         });
     }
+}
+
+fn start_registry(case: &Case) -> (Registry, MutexGuard<'static, ()>) {
+    let alone = REGISTRIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let login = case.needs_password().then_some(LOGIN);
+    (Registry::at_port(REGISTRY_PORT, login), alone)
 }
 
 fn set_mode(path: &Path, mode: u32) {

@@ -51,6 +51,9 @@ pub fn run(case: &Case) -> Outcome {
         for name in tree::layouts(&place.root) {
             image::learn_layout(&place.root.join(&name), &name, number, &mut symbols);
         }
+        if let Some(registry) = place.registry() {
+            image::learn_registry(registry, number, &mut symbols);
+        }
         let log = symbols.text(&log);
         let shown = shown(step, &exit, &log);
         steps.push(Done { exit, log, shown });

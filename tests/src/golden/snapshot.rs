@@ -67,6 +67,9 @@ impl Before {
                 images.insert(name, image::show_layout(&layout, symbols));
             }
         }
+        if let Some(registry) = place.registry() {
+            images.extend(image::show_registry(registry, symbols));
+        }
         let gone: Vec<_> = self
             .entries
             .keys()

@@ -41,6 +41,11 @@ const FOOT: &str = "
 | `CNB_EXPERIMENTAL_MODE` | `error` | what to do about experimental features: `quiet`, `warn`, `error`; layouts are one |
 | `SOURCE_DATE_EPOCH` | `1980-01-01T00:00:01Z` | creation time of images, seconds since 1970, since 0.9 |
 | `CNB_LAYER_COMPRESSION` | `gzip` | how layers are compressed in a layout: `gzip`, `zstd` or `none`; `gzip:1` to `gzip:12` and `zstd:1` to `zstd:19` give the level. Not of the specification, and refused where the image goes elsewhere |
+| `CNB_REGISTRY_AUTH` | | authorization header of each registry, `{\"registry.example\":\"Basic ...\"}`; before Docker's `config.json` |
+| `DOCKER_CONFIG` | `~/.docker` | directory of Docker's `config.json`, for credentials and credential helpers |
+| `DOCKER_HOST` | `unix:///var/run/docker.sock` | where the daemon listens |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | the system's | certificates that registries are checked with |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | | proxies on the way to registries |
 
 The launcher takes no flags. It reads `CNB_APP_DIR`, `CNB_LAYERS_DIR`, `CNB_PROCESS_TYPE`, `CNB_PLATFORM_API`,
 `CNB_DEPRECATION_MODE`, `CNB_EXEC_ENV` and `CNB_NO_COLOR`.

@@ -30,6 +30,7 @@ fn changes(case: &Case, change: impl FnOnce(&Path)) -> Value {
         case,
         root: dir.path().to_owned(),
         fixed: HashSet::new(),
+        registry: None,
     };
     let before = Before::of(&place);
     change(dir.path());
