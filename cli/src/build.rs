@@ -13,6 +13,7 @@
 
 mod cache;
 mod destination;
+mod elsewhere;
 mod flags;
 mod interruption;
 mod leftovers;
@@ -32,6 +33,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use platform::files::report;
 use project::{Filter, source};
 use sandbox::way::Closed;
 use sandbox::{Mount, Way};
@@ -41,7 +43,8 @@ pub(crate) use interruption::Interrupted;
 pub(crate) use programs::Programs;
 
 use self::cache::{Cache, Held};
-use self::destination::Destination;
+use self::destination::Kind;
+use self::elsewhere::{Delivered, Elsewhere};
 use self::flags::Lifecycle;
 use self::interruption::Interruption;
 use self::lines::{Lines, Style};
@@ -49,13 +52,16 @@ use self::order::Order;
 use self::phases::{IMAGES, Phase, Site};
 use self::place::Place;
 use self::request::{Request, creation_time, open, workspace};
-use self::run_image::RunImage;
+use self::run_image::{Needed, RunImage};
 use self::stage::Stage;
 use crate::accounts;
 use crate::config::Config;
 use crate::containers::{self, Machine, read_only, writable};
 use crate::environment;
 use crate::progress::Progress;
+
+/// Where in the stage the phases write an image that goes to a registry or a daemon.
+const OUTPUT: &str = "output";
 
 /// Builds.
 pub(crate) fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
@@ -109,7 +115,7 @@ impl Request<'_> {
             None => vec![PathBuf::from("/")],
         };
         let cache = Cache::parse(&args.cache)?
-            .dir(&self.config.volumes_dir(), self.destinations.first().dir())?;
+            .dir(&self.config.volumes_dir(), &self.destinations.place())?;
         let cache = Held::take(cache, interruption, || {
             lines.info("Waiting for another build that uses the same cache");
         })?;
@@ -117,6 +123,7 @@ impl Request<'_> {
             cache.clear()?;
         }
         let made = self.destinations.make()?;
+        let mut elsewhere = self.elsewhere(&stage)?;
         let place = match &machine {
             Some(machine) => Place::Containers(machine),
             None => Place::Here(stage.path("place")),
@@ -124,9 +131,41 @@ impl Request<'_> {
         let mut site = self.site(place, &programs, &stage, layers, &order)?;
         site.is_root = is_root;
         site.image_mounts = self.image_mounts(&stage, cache.dir(), &self.run_image)?;
-        self.phases(&mut site, &stage, cache.dir(), lines, interruption)?;
+        self.phases(
+            &mut site,
+            &stage,
+            cache.dir(),
+            elsewhere.as_mut(),
+            lines,
+            interruption,
+        )?;
         made.keep();
-        self.finish(&stage, lines)
+        interruption.check()?;
+        let delivered = elsewhere.map(|it| {
+            let typed = self.destinations.first().typed();
+            lines.info(&format!("Writing image {typed}"));
+            // There is nothing to be cleared up that the next build does not clear up too.
+            interruption.end_at_once();
+            let written = it.deliver(&stage.path(OUTPUT), &self.destinations, &self.stores);
+            written.with_context(|| format!("failed to write image {typed}"))
+        });
+        self.finish(&stage, delivered.transpose()?.as_ref(), lines)
+    }
+
+    /// Makes what the phases see of an image that goes to a registry or a daemon.
+    fn elsewhere(&self, stage: &Stage) -> anyhow::Result<Option<Elsewhere>> {
+        if self.destinations.kind() == Kind::Layouts {
+            return Ok(None);
+        }
+        let previous = elsewhere::previous(
+            &self.destinations,
+            self.args.previous_image.as_deref(),
+            self.platform.as_ref(),
+            &self.stores,
+        )?;
+        let dir = stage.make(OUTPUT)?;
+        let name = self.destinations.first().reference();
+        Elsewhere::prepare(&dir, name, previous, &self.run_image).map(Some)
     }
 
     /// Returns where containers can be made; nothing if that is nowhere and the build can do without.
@@ -162,7 +201,7 @@ impl Request<'_> {
         if !stage.works_on(&self.args.path) {
             // What is built lies beside the app's own files if it is built there: the image before is no part of the app.
             let repo = self.config.layout_repo_dir();
-            let images = self.destinations.iter().map(Destination::dir);
+            let images = self.destinations.dirs();
             let without: Vec<_> = images.chain([repo.as_path()]).collect();
             source::copy_without(&without, &self.args.path, &filter, stage.workspace())
                 .with_context(what)?;
@@ -204,6 +243,9 @@ impl Request<'_> {
                 "CNB_LAYER_COMPRESSION".into(),
                 compression.to_string().into(),
             ));
+        } else if self.destinations.kind() == Kind::Daemon {
+            // Daemons take plain tars.
+            env.push(("CNB_LAYER_COMPRESSION".into(), "none".into()));
         }
         let config = stage.path("config");
         let mut build_mounts = vec![read_only(&stage.path("platform"), Path::new("/platform"))];
@@ -249,11 +291,17 @@ impl Request<'_> {
     ) -> anyhow::Result<Vec<Mount>> {
         let images = Path::new(IMAGES);
         let mut mounts = vec![writable(cache, Path::new("/cache"))];
-        let run = run_image.layout(self.args.sparse, &stage.path("images"))?;
+        let is_sparse = self.needed == Needed::Config;
+        let run = run_image.layout(is_sparse, &stage.path("images"))?;
         mounts.push(read_only(&run, &run_image.reference().layout_path(images)));
         for destination in self.destinations.iter() {
             let inside = destination.reference().layout_path(images);
-            mounts.push(writable(destination.dir(), &inside));
+            let Some(dir) = destination.dir() else {
+                // The other names are given once it is there.
+                mounts.push(writable(&stage.path(OUTPUT), &inside));
+                return Ok(mounts);
+            };
+            mounts.push(writable(dir, &inside));
         }
         if let Some(name) = &self.args.previous_image {
             let image = open(name, &self.stores, self.platform.as_ref(), "previous image")?;
@@ -270,6 +318,7 @@ impl Request<'_> {
         site: &mut Site<'_>,
         stage: &Stage,
         cache: &Path,
+        elsewhere: Option<&mut Elsewhere>,
         lines: &mut Lines<io::Stdout>,
         interruption: &Interruption,
     ) -> anyhow::Result<()> {
@@ -279,10 +328,13 @@ impl Request<'_> {
         let app = site.workspace.display().to_string();
 
         let mut analyzer = text(&["-run-image", self.run_image.name()]);
-        for more in self.destinations.iter().skip(1) {
-            analyzer.extend(["-tag".to_owned(), more.reference().name()]);
+        let is_layout = self.destinations.kind() == Kind::Layouts;
+        let more = self.destinations.iter().skip(1).filter(|_| is_layout);
+        let more: Vec<_> = more.map(|it| it.reference().name()).collect();
+        for name in &more {
+            analyzer.extend(["-tag".to_owned(), name.clone()]);
         }
-        if args.previous_image.is_some() {
+        if args.previous_image.is_some() && is_layout {
             let previous = run_image::previous_reference().name();
             analyzer.extend(["-previous-image".to_owned(), previous]);
         }
@@ -298,8 +350,12 @@ impl Request<'_> {
             && let Some(other) = outcome::after_detection(stage.layers(), &self.run_image)?
         {
             // An extension chose another run image.
-            let found = RunImage::of_extension(&other, &self.stores, self.platform.as_ref())?;
+            let found =
+                RunImage::of_extension(&other, &self.stores, self.platform.as_ref(), self.needed)?;
             stage.renew("images")?;
+            if let Some(elsewhere) = elsewhere {
+                elsewhere.takes_run_image(&stage.path(OUTPUT), &found)?;
+            }
             site.image_mounts = self.image_mounts(stage, cache, &found)?;
         }
 
@@ -316,32 +372,38 @@ impl Request<'_> {
             exporter.extend(["-process-type".to_owned(), process.clone()]);
         }
         exporter.push(image);
-        exporter.extend(
-            self.destinations
-                .iter()
-                .skip(1)
-                .map(|it| it.reference().name()),
-        );
+        exporter.extend(more);
         site.run(Phase::Exporter, &exporter, lines, interruption)
     }
 
     /// What is left to do once the image is written.
-    fn finish(&self, stage: &Stage, lines: &mut Lines<io::Stdout>) -> anyhow::Result<()> {
+    fn finish(
+        &self,
+        stage: &Stage,
+        delivered: Option<&Delivered>,
+        lines: &mut Lines<io::Stdout>,
+    ) -> anyhow::Result<()> {
         let layers = stage.layers();
-        if let Some(dir) = &self.args.report_output_dir {
-            outcome::copy_report(layers, dir)?;
+        match (&self.args.report_output_dir, delivered) {
+            (Some(dir), None) => outcome::copy_report(layers, dir)?,
+            (Some(dir), Some(delivered)) => {
+                fs_err::create_dir_all(dir)?;
+                let report = delivered.report(&self.destinations);
+                report::write(&dir.join("report.toml"), &report)?;
+            }
+            (None, _) => {}
         }
         if let Some(dir) = &self.args.sbom_output_dir {
             outcome::copy_sboms(layers, dir)?;
         }
-        for destination in self.destinations.iter() {
+        for dir in self.destinations.dirs() {
             // The image is there: that old blobs stay is worth a word and no failure.
-            if let Err(error) = layout::gc::collect(&layout::Layout::at(destination.dir())) {
-                let dir = destination.dir().display();
+            if let Err(error) = layout::gc::collect(&layout::Layout::at(dir)) {
+                let dir = dir.display();
                 lines.warn(&format!("stale blobs stay in {dir}: {error}"));
             }
         }
-        lines.result(&outcome::success(&self.destinations)?);
+        lines.result(&outcome::success(&self.destinations, delivered)?);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The front end as its users know it: whole commands, in every way that a machine may grant.
 
 mod build;
+mod elsewhere;
 mod faults;
 mod in_place;
 mod walk_through;

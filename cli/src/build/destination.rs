@@ -1,22 +1,39 @@
-//! Where the image goes: folders on this machine, and the names that the phases know them by.
+//! Where the image goes: folders on this machine, a registry or a daemon, and the names that the phases know it by.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use layout::Reference;
+use layout::name::Identifier;
 
 use crate::config::Config;
 use crate::images::ImageName;
+use crate::images::stores::Stores;
 
-/// All places of one image; the first is what the user asked for, the others are `--tag`s.
+/// All places of one image; the first is what the user asked for, the others are `--tag`s. All are in stores of a kind.
 #[derive(Debug)]
-pub(crate) struct Destinations(Vec<Destination>);
+pub(crate) struct Destinations {
+    kind: Kind,
+    all: Vec<Destination>,
+}
 
-/// A folder that becomes an image layout.
+/// What holds the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Folders of this machine.
+    Layouts,
+    /// Registries.
+    Registry,
+    /// A daemon.
+    Daemon,
+}
+
+/// A place of the image.
 #[derive(Debug)]
 pub(crate) struct Destination {
     typed: String,
-    dir: PathBuf,
+    /// The folder that becomes an image layout, if it is one.
+    dir: Option<PathBuf>,
     reference: Reference,
 }
 
@@ -25,12 +42,24 @@ pub(crate) struct Destination {
 pub(crate) struct Made(Vec<PathBuf>);
 
 impl Destinations {
-    /// Understands the image's name and its further ones.
-    pub(super) fn parse(image: &str, tags: &[String], config: &Config) -> anyhow::Result<Self> {
-        let mut all: Vec<Destination> = Vec::new();
-        for typed in std::iter::once(image).chain(tags.iter().map(String::as_str)) {
-            let new = Destination::parse(typed, config)?;
-            if all.iter().any(|it| it.dir == new.dir) {
+    /// Understands the image's name and its further ones. A plain name is one in a daemon, or in a registry if it shall be
+    /// published, as with pack.
+    pub(super) fn parse(
+        image: &str,
+        tags: &[String],
+        publish: bool,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
+        let (kind, first) = Destination::parse(image, publish, config)?;
+        let mut all = vec![first];
+        for typed in tags {
+            let (other, new) = Destination::parse(typed, publish, config)?;
+            if other != kind {
+                bail!(
+                    "{typed} is in another kind of place than {image}\nbuild to one, and copy it from there: slipway layout copy"
+                );
+            }
+            if new.dir.is_some() && all.iter().any(|it| it.dir == new.dir) {
                 bail!("{typed} is the same folder as another place of the image");
             }
             if all.iter().any(|it| it.reference == new.reference) {
@@ -40,43 +69,102 @@ impl Destinations {
             }
             all.push(new);
         }
-        Ok(Self(all))
+        Ok(Self { kind, all })
+    }
+
+    /// Fails if the image could not be written there once it is built.
+    pub(super) fn check(&self, stores: &Stores<'_>) -> anyhow::Result<()> {
+        match self.kind {
+            Kind::Layouts => {}
+            Kind::Registry => {
+                for place in &self.all {
+                    stores.registries().can_write(&place.reference)?;
+                }
+            }
+            Kind::Daemon => {
+                let typed = self.first().typed();
+                stores.engine()?.hold().with_context(|| {
+                    format!(
+                        "{typed} would go to a daemon\nbuild to a folder: oci:{}, or to a registry: --publish",
+                        typed.trim_start_matches("docker-daemon:")
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what holds the image.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Returns what the user asked for.
     pub(super) fn first(&self) -> &Destination {
-        &self.0[0]
+        &self.all[0]
     }
 
     /// Returns all of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Destination> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Returns the folders among them.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = &Path> {
+        self.all.iter().filter_map(|it| it.dir.as_deref())
+    }
+
+    /// Returns what stands for the image where its cache is called after it.
+    pub(super) fn place(&self) -> PathBuf {
+        let first = self.first();
+        first
+            .dir
+            .clone()
+            .unwrap_or_else(|| first.reference.name().into())
     }
 
     /// Makes the folders that are missing.
     pub(super) fn make(&self) -> anyhow::Result<Made> {
         let mut made = Made(Vec::new());
-        for destination in &self.0 {
-            made.directories(&destination.dir)?;
+        for dir in self.dirs() {
+            made.directories(dir)?;
         }
         Ok(made)
     }
 }
 
 impl Destination {
-    fn parse(typed: &str, config: &Config) -> anyhow::Result<Self> {
+    fn parse(typed: &str, publish: bool, config: &Config) -> anyhow::Result<(Kind, Self)> {
         let name = ImageName::parse(typed)?;
-        if matches!(name, ImageName::Named(_)) {
+        let (kind, dir, reference) = match &name {
+            ImageName::Registry(name) => (Kind::Registry, None, name.clone()),
+            ImageName::Named(name) if publish => (Kind::Registry, None, Reference::parse(name)?),
+            ImageName::Named(name) | ImageName::Daemon(name) => {
+                (Kind::Daemon, None, Reference::parse(name)?)
+            }
+            ImageName::Layout(..) | ImageName::Archive(..) => {
+                let output = name.output(config)?;
+                let reference = Reference::parse(&output.name)?;
+                (Kind::Layouts, Some(output.dir), reference)
+            }
+        };
+        if publish && kind != Kind::Registry {
+            bail!("--publish is for a name in a registry, which {typed} is not");
+        }
+        if let Identifier::Digest(digest) = &reference.identifier {
             bail!(
-                "{typed} would go to a registry or a daemon, which are not supported yet\nbuild to a folder: oci:{typed}"
+                "cannot write an image as {digest}: its digest comes of what it holds; use a tag"
             );
         }
-        let output = name.output(config)?;
-        Ok(Self {
-            typed: typed.to_owned(),
-            dir: output.dir,
-            reference: Reference::parse(&output.name)?,
-        })
+        let typed = typed.to_owned();
+        Ok((
+            kind,
+            Self {
+                typed,
+                dir,
+                reference,
+            },
+        ))
     }
 
     /// Returns its name as it was typed.
@@ -84,9 +172,9 @@ impl Destination {
         &self.typed
     }
 
-    /// Returns the folder, absolute.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    /// Returns the folder, absolute, if it is one.
+    pub(super) fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
     }
 
     /// Returns the name that the phases know it by.

@@ -11,12 +11,16 @@ use crate::images::stores;
 
 /// Build an app into an image
 ///
-/// The image goes into an OCI image layout, a plain folder: no daemon, no root, and no network but what buildpacks need.
+/// The image goes into an OCI image layout, a plain folder: no daemon, no root, and no network but what buildpacks need. Or it
+/// goes to a registry, or to the daemon that DOCKER_HOST names, which then has the image before too.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Image to make: oci:DIR[:TAG]
+    /// Image to make: oci:DIR[:TAG]; docker://NAME, in a registry; docker-daemon:NAME, or NAME alone, in a daemon
     pub(super) image: String,
+    /// Write the image to the registry of its name
+    #[arg(long)]
+    pub(super) publish: bool,
     /// App: a directory, or a zip, jar or war file
     #[arg(long, short, value_name = "PATH", default_value = ".")]
     pub(super) path: PathBuf,
@@ -105,7 +109,7 @@ pub(crate) struct Args {
     /// Leave out the layers of the run image
     #[arg(long)]
     pub(super) sparse: bool,
-    /// Further place for the image: oci:DIR[:TAG]; may be repeated
+    /// Further place for the image, of the same kind; may be repeated
     #[arg(long, short, value_name = "IMAGE", value_delimiter = ',')]
     pub(super) tag: Vec<String>,
     /// Accepted: no buildpack ever sees credentials, whoever trusts the builder
@@ -144,14 +148,13 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   slipway build oci:my-app --builder oci:my-builder
+  slipway build registry.example/my-app --publish
   slipway build oci:my-app --path app.jar --builder my-builder --sparse
   slipway build oci:my-app -b ./my-buildpack -e BP_DEBUG=1 --volume ~/.m2:/home/cnb/.m2:rw";
 
 /// Flags that pack has and that cannot be obeyed yet.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Unsupported {
-    #[arg(long, hide = true)]
-    publish: bool,
     #[arg(long, hide = true)]
     interactive: bool,
     #[arg(long, hide = true)]
@@ -169,11 +172,10 @@ pub(crate) struct Unsupported {
 impl Unsupported {
     /// Returns the first such flag that was given, and what to do instead.
     pub(super) fn first(&self) -> Option<(&'static str, &'static str)> {
-        let registry = "registries are not supported yet; build to oci:PATH and copy it: skopeo copy oci:PATH docker://NAME";
+        let registry = "the cache is a folder: --cache type=build;format=bind;source=DIR";
         let ours = "slipway's own lifecycle runs; --lifecycle builder takes the builder's";
         let daemon = "no daemon takes part";
         let given = [
-            ("--publish", self.publish, registry),
             ("--interactive", self.interactive, "the log is all there is"),
             (
                 "--userns-host",

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: passed on to the phase that runs, so that the build can end by itself and be cleared up.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
@@ -20,6 +20,8 @@ struct Shared {
     /// The first signal; 0 if there was none.
     signal: AtomicI32,
     running: Mutex<Option<Signaller>>,
+    /// Nothing is to be cleared up any more.
+    is_over: AtomicBool,
 }
 
 impl Interruption {
@@ -52,6 +54,15 @@ impl Interruption {
             .map_or(Ok(()), |signal| Err(Interrupted(signal)))
     }
 
+    /// From here on a signal ends this program as if it did not listen.
+    pub(crate) fn end_at_once(&self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        // It may have come just before.
+        if let Some(signal) = self.signal() {
+            end(signal);
+        }
+    }
+
     fn signal(&self) -> Option<i32> {
         Some(self.shared.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
@@ -71,11 +82,19 @@ impl Shared {
 
     /// Who asks a second time does not want to wait.
     fn received(&self, signal: i32) {
+        if self.is_over.load(Ordering::SeqCst) {
+            end(signal);
+        }
         let first = self
             .signal
             .compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
         self.send(if first.is_ok() { signal } else { SIGKILL });
     }
+}
+
+/// Ends this program as the signal does; nobody can do anything about it if that fails.
+fn end(signal: i32) {
+    signal_hook::low_level::emulate_default_handler(signal).ok();
 }
 
 impl Drop for Interruption {

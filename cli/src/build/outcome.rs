@@ -7,7 +7,8 @@ use fs_err as fs;
 use layout::name::name_of_layout_path;
 use platform::files::analyzed;
 
-use super::destination::Destinations;
+use super::destination::{Destinations, Kind};
+use super::elsewhere::Delivered;
 use super::leftovers;
 use super::phases::IMAGES;
 use super::run_image::RunImage;
@@ -68,22 +69,37 @@ pub(super) fn copy_sboms(layers: &Path, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Says what was made, and what can be done with it.
-pub(super) fn success(destinations: &Destinations) -> anyhow::Result<String> {
+pub(super) fn success(
+    destinations: &Destinations,
+    delivered: Option<&Delivered>,
+) -> anyhow::Result<String> {
     let first = destinations.first();
-    let image = layout::Layout::at(first.dir()).image(&layout::Selector::default())?;
-    let image = image.context("the image is not where it was written to")?;
     let typed = first.typed();
-    let mut lines = vec![format!(
-        "Successfully built image {typed} ({})",
-        image.digest()
-    )];
+    let (digest, is_whole) = match (first.dir(), delivered) {
+        (Some(dir), _) => {
+            let image = layout::Layout::at(dir).image(&layout::Selector::default())?;
+            let image = image.context("the image is not where it was written to")?;
+            (image.digest().clone(), layout_is_whole(&image))
+        }
+        (None, Some(delivered)) => (delivered.digest.clone(), true),
+        (None, None) => bail!("the image was not written anywhere"),
+    };
+    let mut lines = vec![format!("Successfully built image {typed} ({digest})")];
     lines.extend(
         destinations
             .iter()
             .skip(1)
             .map(|more| format!("also as {}", more.typed())),
     );
-    if layout_is_whole(&image) {
+    let typed = match destinations.kind() {
+        Kind::Layouts => typed.to_owned(),
+        Kind::Registry => format!("docker://{}", typed.trim_start_matches("docker://")),
+        Kind::Daemon => format!(
+            "docker-daemon:{}",
+            typed.trim_start_matches("docker-daemon:")
+        ),
+    };
+    if is_whole {
         lines.push(format!("run it:   slipway run {typed}"));
     } else {
         lines.push("it is sparse: who has the run image can add its layers".to_owned());

@@ -12,11 +12,11 @@ use platform::files::lifecycle;
 use project::Descriptor;
 use sandbox::{Mount, User};
 
-use super::destination::Destinations;
+use super::destination::{Destinations, Kind};
 use super::flags::{Args, Lifecycle};
 use super::lines::Lines;
 use super::order::{Wish, Wishes};
-use super::run_image::RunImage;
+use super::run_image::{Needed, RunImage};
 use super::volume;
 use crate::config::Config;
 use crate::images::ImageName;
@@ -37,6 +37,7 @@ pub(super) struct Request<'a> {
     pub(super) builder: Builder,
     pub(super) builder_image: Image,
     pub(super) run_image: RunImage,
+    pub(super) needed: Needed,
     pub(super) destinations: Destinations,
     pub(super) mounts: Vec<Mount>,
     pub(super) user: User,
@@ -52,7 +53,14 @@ impl<'a> Request<'a> {
     ) -> anyhow::Result<Self> {
         let platform = args.platform.as_deref().map(parse_platform).transpose()?;
         let stores = Stores::new(config, &args.registries, args.pull_policy)?.quiet(args.quiet);
-        let destinations = Destinations::parse(&args.image, &args.tag, config)?;
+        let destinations = Destinations::parse(&args.image, &args.tag, args.publish, config)?;
+        if args.sparse && destinations.kind() != Kind::Layouts {
+            bail!("--sparse is for folders: a registry and a daemon take images that are whole");
+        }
+        let needed = match destinations.kind() {
+            Kind::Layouts if !args.sparse => Needed::Layers,
+            _ => Needed::Config,
+        };
         if !args.path.exists() {
             bail!("there is no app at {}", args.path.display());
         }
@@ -80,7 +88,8 @@ impl<'a> Request<'a> {
                 "builder {name} runs buildpacks as root, which nobody should allow\ngive them another user: --uid NUMBER --gid NUMBER"
             );
         }
-        let run_image = RunImage::find(args, &stores, &builder, platform.as_ref())?;
+        let run_image = RunImage::find(args, &stores, &builder, platform.as_ref(), needed)?;
+        destinations.check(&stores)?;
         let api = choose_api(args.lifecycle, &builder)?;
         let mut mounts = Vec::new();
         for volume in &args.volume {
@@ -100,6 +109,7 @@ impl<'a> Request<'a> {
             builder,
             builder_image,
             run_image,
+            needed,
             destinations,
             mounts,
             user,

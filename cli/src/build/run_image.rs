@@ -24,6 +24,15 @@ pub(crate) struct RunImage {
     dir: Option<PathBuf>,
 }
 
+/// What of a run image has to be on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needed {
+    /// All of it: it becomes part of a layout.
+    Layers,
+    /// What it says of itself: its layers go straight from where they are to where the app image goes.
+    Config,
+}
+
 /// `run.toml`.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunFile {
@@ -37,9 +46,10 @@ impl RunImage {
         stores: &Stores<'_>,
         builder: &Builder,
         platform: Option<&Platform>,
+        needed: Needed,
     ) -> anyhow::Result<Self> {
         if let Some(name) = &args.run_image {
-            return Self::named(name, stores, platform);
+            return Self::named(name, stores, platform, needed);
         }
         let Some(first) = builder.run_images.first() else {
             bail!("the builder names no run image\nname one: --run-image IMAGE");
@@ -55,7 +65,7 @@ impl RunImage {
         let (here, elsewhere): (Vec<&String>, Vec<_>) = names.into_iter().partition(is_here);
         let mut own = None;
         for name in here.into_iter().chain(elsewhere) {
-            match Self::named(name, stores, platform) {
+            match Self::named(name, stores, platform, needed) {
                 Ok(found) => return Ok(found),
                 // The error of its own name says where it was looked for.
                 Err(error) if *name == first.image => own = Some(error),
@@ -70,11 +80,12 @@ impl RunImage {
         name: &str,
         stores: &Stores<'_>,
         platform: Option<&Platform>,
+        needed: Needed,
     ) -> anyhow::Result<Self> {
         if !matches!(ImageName::parse(name)?, ImageName::Named(_)) {
             bail!("an image extension asks for the run image {name:?}, which is no image name");
         }
-        Self::named(name, stores, platform)
+        Self::named(name, stores, platform, needed)
     }
 
     /// Finds one by its name.
@@ -82,9 +93,15 @@ impl RunImage {
         name: &str,
         stores: &Stores<'_>,
         platform: Option<&Platform>,
+        needed: Needed,
     ) -> anyhow::Result<Self> {
         let place = ImageName::parse(name)?;
-        let image = place.open(stores, platform);
+        let image = match needed {
+            Needed::Config if !matches!(place, ImageName::Daemon(_)) => {
+                place.view(stores, platform)
+            }
+            Needed::Config | Needed::Layers => place.open(stores, platform),
+        };
         let image = image.with_context(|| format!("failed to open the run image {name}"))?;
         let repo = stores.config().layout_repo_dir();
         let (name, dir) = match &place {
@@ -110,6 +127,11 @@ impl RunImage {
             name,
             image,
         })
+    }
+
+    /// Returns the image, whose layers may be elsewhere.
+    pub(super) fn image(&self) -> &Image {
+        &self.image
     }
 
     /// Returns the name that the phases and the image's labels know it by.

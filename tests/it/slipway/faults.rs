@@ -113,7 +113,7 @@ fn root_what_is_asked_wrongly_is_said_before_anything_runs() {
                 "sample-builder",
                 "--publish",
             ],
-            &["--publish", "not supported"],
+            &["--publish is for a name in a registry"],
         ),
         (
             &[
