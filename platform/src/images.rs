@@ -13,7 +13,7 @@ use daemon::Engine;
 pub use daemon::LayerTars;
 use layout::{Digest, Image, Layout, Reference, Selector, index};
 use registry::{Client, Keychain, Options, Trust, keychain};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::exit::{ExitCode, Failure};
 use crate::inputs::{ImageSource, Variables, variables};
@@ -256,7 +256,7 @@ impl ImageStore {
             .map_err(anyhow::Error::from)
             .and_then(|name| Ok(self.client.can_read(&name)?));
         if let Err(error) = &checked {
-            debug!("{error:#}");
+            warn!("Image {name} cannot be read: {error:#}");
         }
         checked.is_ok()
     }
@@ -334,12 +334,12 @@ pub fn read_access<'a>(
         }
         let client = client.get_or_init(|| options(source, variables).map(Client::new));
         let checked = match (client, Reference::parse(name)) {
-            (Ok(client), Ok(name)) => client.can_read(&name).map_err(|error| anyhow!(error)),
+            (Ok(client), Ok(name)) => client.can_read(&name).map_err(anyhow::Error::from),
             (Err(error), _) => Err(anyhow!("{error}")),
             (_, Err(error)) => Err(error.into()),
         };
         if let Err(error) = &checked {
-            debug!("{error:#}");
+            warn!("Run image {name} cannot be read: {error:#}");
         }
         checked.is_ok()
     }

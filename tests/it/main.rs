@@ -28,6 +28,7 @@ mod phases;
 mod privileges;
 mod rebase;
 mod rebuild;
+mod registries;
 mod restore;
 mod samples;
 mod shapes;

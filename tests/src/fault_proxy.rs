@@ -87,6 +87,11 @@ impl FaultProxy {
         });
     }
 
+    /// Forgets what was ordered and has not happened.
+    pub fn forget(&self) {
+        self.state.lock().unwrap().orders.clear();
+    }
+
     /// Returns `127.0.0.1:<port>`.
     pub fn address(&self) -> String {
         self.listener.address()

@@ -178,33 +178,42 @@ impl Registry {
     /// Takes a blob in.
     pub fn take_bytes(&self, repository: &str, digest: &str, bytes: &[u8]) {
         let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.address());
-        let headers = self.curl(&["-D", "-", "-X", "POST", &url]);
+        let headers = self.curl(repository, &["-D", "-", "-X", "POST", &url]);
         let mut lines = headers.lines();
         let place = lines.find_map(|it| it.strip_prefix("Location: "));
         let url = format!("{}&digest={digest}", place.expect("a place").trim());
-        self.send(&url, "application/octet-stream", bytes);
+        self.send(repository, &url, "application/octet-stream", bytes);
     }
 
     /// Takes a manifest or an index in, under a tag or its digest.
     pub fn take_manifest(&self, repository: &str, name: &str, media_type: &str, bytes: &[u8]) {
         let url = format!("http://{}/v2/{repository}/manifests/{name}", self.address());
-        self.send(&url, media_type, bytes);
+        self.send(repository, &url, media_type, bytes);
     }
 
-    fn send(&self, url: &str, media_type: &str, bytes: &[u8]) {
+    fn send(&self, repository: &str, url: &str, media_type: &str, bytes: &[u8]) {
         let file = self.dir.path().join("sent");
         fs::write(&file, bytes).unwrap();
         let (kind, body) = (
             format!("Content-Type: {media_type}"),
             format!("@{}", file.display()),
         );
-        self.curl(&["-X", "PUT", "-H", &kind, "--data-binary", &body, url]);
+        let put = ["-X", "PUT", "-H", &kind, "--data-binary", &body, url];
+        self.curl(repository, &put);
     }
 
-    fn curl(&self, args: &[&str]) -> String {
-        let login = self.login.as_deref().map(|it| ["-u", it]);
-        let login = login.as_ref().map_or(&[][..], |it| it);
-        run("curl", &[&["-sSf"], login, args].concat())
+    fn curl(&self, repository: &str, args: &[&str]) -> String {
+        let login = match (&self.login, &self.tokens) {
+            (Some(login), _) => vec!["-u".to_owned(), login.clone()],
+            (None, Some(_)) => {
+                let access = json!([{"type": "repository", "name": repository, "actions": ["pull", "push"]}]);
+                let token = token(&access, self.dir.path());
+                vec!["-H".to_owned(), format!("Authorization: Bearer {token}")]
+            }
+            (None, None) => Vec::new(),
+        };
+        let login: Vec<_> = login.iter().map(String::as_str).collect();
+        run("curl", &[&["-sSf"], &login[..], args].concat())
     }
 
     /// Returns all repositories and their tags, sorted, with the digest of each.
