@@ -14,6 +14,7 @@ mod command_line;
 mod compression;
 mod conformance;
 mod creator;
+mod daemons;
 mod detection;
 mod determinism;
 mod distribution;
