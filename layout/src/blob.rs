@@ -22,6 +22,10 @@ pub(crate) const TEMPORARY: &str = ".slipway-";
 /// Manifests, indexes and configs larger than this are refused rather than read into memory.
 pub const MAX_DOCUMENT: u64 = 16 << 20;
 
+/// Manifests and indexes larger than this are refused of registries, which need not take larger ones either
+/// (distribution specification, Pushing Manifests).
+pub const MAX_MANIFEST: u64 = 4 << 20;
+
 /// Where the blobs of an image are: a layout's folder here, a registry or a daemon elsewhere.
 ///
 /// Whoever writes to one of those recognises its own blobs by their type (`Any`), and need not carry them.

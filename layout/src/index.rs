@@ -13,6 +13,7 @@ use crate::image::{self, Image};
 use crate::manifest::{
     Descriptor, Document, DocumentError, Index, Manifest, MediaType, Platform, to_oci,
 };
+use crate::text::printable;
 
 /// Labels of an image that hold name and version of its distribution.
 pub const DISTRO_LABELS: [&str; 2] = [
@@ -28,6 +29,12 @@ const MAX_DEPTH: usize = 8;
 
 /// Images and indexes that one layout may list.
 const MAX_ENTRIES: usize = 10_000;
+
+/// Documents that are fetched from elsewhere to find out what an index lists; a real one says it itself.
+const MAX_LOOKS: usize = 64;
+
+/// Images that an error lists, and characters of each of their names.
+const MAX_LISTED: (usize, usize) = (30, 100);
 
 /// Which image of an index is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +68,7 @@ pub fn entries(index: &Index, blobs: &dyn Blobs) -> Result<Vec<Entry>, Error> {
     let mut walk = Walk {
         blobs,
         left: MAX_ENTRIES,
+        looks: Looks::default(),
         found: Vec::new(),
     };
     walk.visit(index, &Place::default())?;
@@ -100,7 +108,9 @@ fn choose(
         && let Some(distro) = &selector.distro
     {
         let mut of_distro = Vec::new();
+        let mut looks = Looks::default();
         for entry in entries {
+            looks.count(blobs, &entry.descriptor.digest)?;
             if has_distro(&entry, blobs, distro)? {
                 of_distro.push(entry);
             }
@@ -181,7 +191,28 @@ fn manifest_of(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Option<Mani
 struct Walk<'a> {
     blobs: &'a dyn Blobs,
     left: usize,
+    looks: Looks,
     found: Vec<Entry>,
+}
+
+/// Counts the documents that were fetched, so that nobody makes us fetch for ever.
+#[derive(Default)]
+struct Looks(usize);
+
+impl Looks {
+    /// Fails if there were too many. What lies on this machine does not count.
+    fn count(&mut self, blobs: &dyn Blobs, digest: &Digest) -> Result<(), Error> {
+        if blobs.path(digest).is_some() {
+            return Ok(());
+        }
+        self.0 += 1;
+        if self.0 > MAX_LOOKS {
+            return Err(Error::TooManyLooks {
+                location: blobs.location(),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Where in a tree of indexes the walk is.
@@ -236,7 +267,7 @@ impl Walk<'_> {
         }
         let platform = match place.platform {
             Some(platform) => Some(platform),
-            None => self.platform_of(descriptor),
+            None => self.platform_of(descriptor)?,
         };
         self.found.push(Entry {
             descriptor: descriptor.clone(),
@@ -248,7 +279,8 @@ impl Walk<'_> {
     }
 
     /// Returns the index that a descriptor names; `None` if it names an image.
-    fn nested(&self, descriptor: &Descriptor) -> Result<Option<Index>, Error> {
+    fn nested(&mut self, descriptor: &Descriptor) -> Result<Option<Index>, Error> {
+        self.looks.count(self.blobs, &descriptor.digest)?;
         let location = || self.blobs.location();
         let Some(bytes) = blob::read(self.blobs, descriptor)? else {
             return Err(Error::Image(Box::new(image::Error::Missing {
@@ -268,11 +300,20 @@ impl Walk<'_> {
         }
     }
 
-    /// An image that cannot be read has no platform: it may not be the one that is asked for.
-    fn platform_of(&self, descriptor: &Descriptor) -> Option<Platform> {
-        let manifest = manifest_of(self.blobs, descriptor).ok()??;
-        let config = image::read_config(self.blobs, &manifest).ok()?;
-        Some(config.platform())
+    /// An image that is absent or damaged has no platform: it may not be the one that is asked for. A store that does
+    /// not answer is an error, and not asked for the next one.
+    fn platform_of(&mut self, descriptor: &Descriptor) -> Result<Option<Platform>, Error> {
+        self.looks.count(self.blobs, &descriptor.digest)?;
+        let manifest = match manifest_of(self.blobs, descriptor) {
+            Ok(Some(manifest)) => manifest,
+            Err(Error::Blob(error @ blob::Error::Elsewhere(_))) => return Err(error.into()),
+            _ => return Ok(None),
+        };
+        match image::read_config(self.blobs, &manifest) {
+            Ok(config) => Ok(Some(config.platform())),
+            Err(image::Error::Blob(error @ blob::Error::Elsewhere(_))) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -314,6 +355,14 @@ pub enum Error {
         /// Where it is.
         location: String,
     },
+    /// An index that says too little of what it lists.
+    #[error(
+        "the indexes in {location} say of more than {MAX_LOOKS} images neither what they are nor for which platform\nname the image by its digest"
+    )]
+    TooManyLooks {
+        /// The repository.
+        location: String,
+    },
     /// More entries than any real index has.
     #[error("the indexes in {location} list more than {MAX_ENTRIES} images")]
     TooMany {
@@ -339,8 +388,13 @@ impl Error {
         let found = match all {
             [] => "its index.json lists no image".to_owned(),
             all => {
-                let lines: Vec<_> = all.iter().map(|it| format!("\n  {it}")).collect();
-                format!("it holds:{}", lines.concat())
+                let (most, _) = MAX_LISTED;
+                let lines = all.iter().take(most).map(|it| format!("\n  {it}"));
+                let more = match all.len().saturating_sub(most) {
+                    0 => String::new(),
+                    more => format!("\n  and {more} more"),
+                };
+                format!("it holds:{}{more}", lines.collect::<String>())
             }
         };
         Self::NoMatch {
@@ -360,12 +414,11 @@ impl From<image::Error> for Error {
 impl std::fmt::Display for Entry {
     /// `digest os/architecture [ref name]`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let platform = self.platform.clone().unwrap_or_default();
-        write!(f, "{} {platform}", self.descriptor.digest)?;
-        match &self.ref_name {
-            Some(name) => write!(f, " {name}"),
-            None => Ok(()),
-        }
+        let platform = self.platform.clone().unwrap_or_default().to_string();
+        let name = self.ref_name.as_deref().map(|it| format!(" {it}"));
+        let text = format!("{platform}{}", name.unwrap_or_default());
+        let (_, most) = MAX_LISTED;
+        write!(f, "{} {}", self.descriptor.digest, printable(&text, most))
     }
 }
 

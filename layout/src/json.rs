@@ -22,9 +22,17 @@ pub fn to_string_indented<T: Serialize + ?Sized>(value: &T) -> serde_json::Resul
     write(value, PrettyFormatter::with_indent(b"   "))
 }
 
+/// Values that a document may have, those within others included. Each takes a hundred times the memory of its text.
+const MAX_VALUES: usize = 500_000;
+
 /// Reads a document; `null` counts as a missing key.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
-    let mut value: Value = serde_json::from_str(&to_utf8(bytes))?;
+    let text = to_utf8(bytes);
+    if values(&text) > MAX_VALUES {
+        let problem = format!("more than {MAX_VALUES} values in one document");
+        return Err(serde_json::Error::custom(problem));
+    }
+    let mut value: Value = serde_json::from_str(&text)?;
     if !value.is_object() {
         // serde would take a list for the fields of a struct.
         return Err(serde_json::Error::custom("not a JSON object"));
@@ -37,6 +45,21 @@ fn write<T: Serialize + ?Sized>(value: &T, layout: impl Formatter) -> serde_json
     let mut out = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut out, Go(layout)))?;
     Ok(String::from_utf8(out).expect("JSON of strings is UTF-8"))
+}
+
+/// Returns how many values a text has at most: each but the first stands behind a comma, or first in an object or a list.
+fn values(text: &str) -> usize {
+    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 /// Each byte that is no UTF-8 becomes U+FFFD, as in Go; `from_utf8_lossy` would join several into one.
@@ -215,6 +238,23 @@ mod tests {
         for text in ["", "{", "[1,", "[]", "nul", "{\"a\":1}}", &deep] {
             assert!(from_slice::<Value>(text.as_bytes()).is_err(), "{text:.20}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_before_they_take_memory() {
+        for (text, count) in [
+            ("1", 1),
+            ("{}", 2),
+            (r#"{"a":[1,2],"b,":"\",[{"}"#, 5),
+            (r#"["\\",1]"#, 3),
+        ] {
+            assert_eq!(values(text), count, "{text}");
+        }
+        let many = r#"{"":0},"#.repeat(MAX_VALUES / 2);
+        let error = from_slice::<Value>(format!(r#"{{"x":[{many}0]}}"#).as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("more than 500000 values"));
+        let text = format!(r#"{{"x":"{many}"}}"#).replace(r#"{"":0}"#, "[,]");
+        from_slice::<Value>(text.as_bytes()).unwrap();
     }
 
     proptest! {

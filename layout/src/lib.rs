@@ -61,6 +61,7 @@ pub mod layer;
 pub mod manifest;
 pub mod name;
 pub mod store;
+pub mod text;
 pub mod verify;
 
 pub use archive::Archive;

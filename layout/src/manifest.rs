@@ -11,6 +11,7 @@ pub use oci_spec::image::MediaType;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::text::printable;
 
 /// The annotation that names an image within a layout (OCI annotations.md).
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -251,6 +252,9 @@ pub enum Document {
     Manifest(Box<Manifest>),
 }
 
+/// Characters of a media type that an error shows.
+const MAX_SHOWN: usize = 100;
+
 /// A document that is neither a manifest nor an index, or pretends to be both.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -262,7 +266,7 @@ pub enum DocumentError {
     #[error("both `manifests` and `layers` or `config`")]
     Ambiguous,
     /// The descriptor calls it something else than it is.
-    #[error("unexpected media type {0}")]
+    #[error("unexpected media type {}", printable(&.0.to_string(), MAX_SHOWN))]
     MediaType(MediaType),
 }
 

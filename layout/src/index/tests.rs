@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -22,8 +23,8 @@ impl Blobs for Memory {
         Ok(blob.map(|it| Box::new(Cursor::new(it)) as Box<dyn Read + Send>))
     }
 
-    fn path(&self, _: &Digest) -> Option<PathBuf> {
-        None
+    fn path(&self, digest: &Digest) -> Option<PathBuf> {
+        self.0.contains_key(digest).then(PathBuf::new)
     }
 
     fn location(&self) -> String {
@@ -314,6 +315,73 @@ fn a_descriptor_of_nothing_readable_is_an_error_that_names_it() {
         let error = chosen(memory, &index, &Selector::default()).unwrap_err();
         assert!(error.contains(text) && error.contains("memory"), "{error}");
     }
+}
+
+/// A store elsewhere, which counts what it is asked for.
+#[derive(Debug, Default)]
+struct Remote {
+    memory: Memory,
+    asked: AtomicUsize,
+    is_down: bool,
+}
+
+impl Blobs for Remote {
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.is_down {
+            return Err(blob::Error::Elsewhere("nobody answers".into()));
+        }
+        self.memory.open(blob)
+    }
+
+    fn path(&self, _: &Digest) -> Option<PathBuf> {
+        None
+    }
+
+    fn location(&self) -> String {
+        "r.example/app".to_owned()
+    }
+}
+
+/// An index of thousands of entries that say nothing must not make us ask thousands of times.
+#[test]
+fn a_store_elsewhere_is_not_asked_for_ever() {
+    let nothing = |n: usize| {
+        let digest = sha256(&n.to_be_bytes()).to_string();
+        json!({"mediaType": OCI_MANIFEST, "size": 1, "digest": digest})
+    };
+    let index = json!({"manifests": (0..1000).map(nothing).collect::<Vec<_>>()});
+    let index: Index = crate::json::from_slice(index.to_string().as_bytes()).unwrap();
+    for (is_down, asked, expected) in [
+        (false, MAX_LOOKS, "neither what they are"),
+        (true, 1, "nobody answers"),
+    ] {
+        let remote = Remote {
+            is_down,
+            ..Remote::default()
+        };
+        let error = select(&index, &remote, &Selector::default()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(remote.asked.into_inner(), asked);
+    }
+}
+
+#[test]
+fn what_others_wrote_is_shown_in_part() {
+    let mut memory = Memory::default();
+    let bad = format!("\u{1b}[2J{}", "x".repeat(1000));
+    let image = memory.image("one", "linux/s390x");
+    let many = (0..100).map(|n| named(image.clone(), &format!("{bad}{n}")));
+    let other = on(memory.image("two", "linux/arm"), "linux/arm");
+    let many: Vec<_> = many.chain([other]).collect();
+    let error = chosen(
+        memory,
+        &json!({"manifests": many}),
+        &by_platform("linux/amd64"),
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("and 71 more"), "{error}");
+    assert!(!error.contains('\u{1b}') && error.len() < 10_000, "{error}");
 }
 
 fn flat(it: &mut Memory) -> Value {
