@@ -266,7 +266,7 @@ pub enum DocumentError {
     #[error("both `manifests` and `layers` or `config`")]
     Ambiguous,
     /// The descriptor calls it something else than it is.
-    #[error("unexpected media type {}", printable(&.0.to_string(), MAX_SHOWN))]
+    #[error("unexpected media type {}", printable(.0.as_ref(), MAX_SHOWN))]
     MediaType(MediaType),
 }
 

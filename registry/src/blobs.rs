@@ -11,7 +11,7 @@ use ureq::http::Method;
 
 use crate::client::Fetched;
 use crate::error::{Error, is_broken_connection};
-use crate::exchange::Request;
+use crate::exchange::{Body, Pace, Request};
 use crate::repository::{Access, Repository, is_document};
 use crate::retry::{Failures, Trouble};
 
@@ -109,7 +109,8 @@ struct BlobReader {
     digest: Digest,
     size: u64,
     seen: u64,
-    body: Option<ureq::BodyReader<'static>>,
+    /// What comes, and how many bytes of it were seen before: not every registry begins in the middle.
+    body: Option<(Body, u64)>,
     failures: Failures,
     /// Bytes seen when a connection broke last.
     failed_at: u64,
@@ -124,11 +125,12 @@ impl BlobReader {
     }
 
     /// Asks for what was not seen yet; `None` if the blob is absent.
-    fn ask(&self) -> Result<Option<ureq::BodyReader<'static>>, Error> {
+    fn ask(&self) -> Result<Option<(Body, u64)>, Error> {
         let (repository, doing) = (&self.repository, self.doing.as_str());
         let session = repository.session(doing)?;
         let url = repository.url(&session, &format!("blobs/{}", self.digest), doing)?;
         let mut request = Request::new(Method::GET, url, repository.scopes(Access::Pull), doing);
+        request.pace = Pace::Blob;
         if self.seen > 0 {
             request = request.header("range", format!("bytes={}-", self.seen));
         }
@@ -167,10 +169,7 @@ impl BlobReader {
                 },
             });
         }
-        let mut body = response.into_reader();
-        io::copy(&mut body.by_ref().take(skipped), &mut io::sink())
-            .map_err(|error| Error::connection(doing, &host, error.into()))?;
-        Ok(Some(body))
+        Ok(Some((response.into_reader(), skipped)))
     }
 
     /// Pauses after a broken connection; fails if there were too many.
@@ -189,19 +188,37 @@ impl BlobReader {
     }
 }
 
+/// Reads some of what was seen before; at most `left` bytes.
+fn skip(body: &mut Body, left: u64) -> io::Result<usize> {
+    let mut seen = [0; 16 << 10];
+    let most = usize::try_from(left).map_or(seen.len(), |it| it.min(seen.len()));
+    body.read(&mut seen[..most])
+}
+
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
         loop {
-            let body = match &mut self.body {
+            let (body, skipped) = match &mut self.body {
                 Some(body) => body,
                 None => match self.ask().map_err(io::Error::other)? {
                     Some(body) => self.body.insert(body),
                     None => return Err(io::ErrorKind::NotFound.into()),
                 },
             };
-            let error = match body.read(buffer) {
-                Ok(0) if self.seen < self.size && !buffer.is_empty() => {
+            let read = match *skipped {
+                0 => body.read(buffer),
+                left => skip(body, left),
+            };
+            let error = match read {
+                Ok(0) if self.seen < self.size || *skipped > 0 => {
                     io::Error::new(io::ErrorKind::UnexpectedEof, "it ends too early")
+                }
+                Ok(count) if *skipped > 0 => {
+                    *skipped -= count as u64;
+                    continue;
                 }
                 Ok(count) => {
                     self.seen += count as u64;

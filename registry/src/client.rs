@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layout::manifest::{Descriptor, Document, MediaType};
+use layout::text::printable;
 use layout::{Digest, Image, Reference, Selector, blob, index};
 
 use crate::blobs::RegistryBlobs;
 use crate::error::Error;
 use crate::exchange::Agents;
 use crate::keychain::Keychain;
+use crate::patience::Patience;
 use crate::proxy::Proxies;
 use crate::push::Push;
 use crate::repository::Repository;
@@ -32,6 +34,8 @@ pub struct Options {
     pub proxies: Proxies,
     /// How often something is tried again.
     pub retry: Retry,
+    /// How long an answer is waited for.
+    pub patience: Patience,
     /// What we say that we are.
     pub user_agent: String,
 }
@@ -44,10 +48,14 @@ impl Default for Options {
             trust: Trust::default(),
             proxies: Proxies::default(),
             retry: Retry::default(),
+            patience: Patience::default(),
             user_agent: concat!("slipway/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
+
+/// Characters of a foreign text that an error shows.
+const MAX_SHOWN: usize = 300;
 
 /// A client of registries. A clone is the same client; connections, tokens and what is known of hosts are shared.
 ///
@@ -102,6 +110,7 @@ impl Client {
         let media_type = &fetched.descriptor.media_type;
         let document = Document::parse(&fetched.bytes, media_type).map_err(|error| {
             let problem = format!("something that is no image: {error}");
+            let problem = printable(&problem, MAX_SHOWN);
             Error::protocol(&doing, &name.registry, problem)
         })?;
         let descriptor = fetched.descriptor.clone();

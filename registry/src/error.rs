@@ -47,8 +47,20 @@ pub enum Error {
         host: String,
         /// The way out in parentheses, where there is one.
         hint: &'static str,
+        /// Whether it was tried again already, as often as may be.
+        is_final: bool,
         /// What happened.
         source: Box<ureq::Error>,
+    },
+    /// The certificate of the proxy would not be checked either.
+    #[error(
+        "failed to {doing}: {host} is an insecure registry behind an https:// proxy, whose certificate could not be checked\nname {host} in NO_PROXY, use a proxy of http://, or give the registry a good certificate"
+    )]
+    InsecureBehindProxy {
+        /// What was being done, to which image.
+        doing: String,
+        /// `host[:port]`.
+        host: String,
     },
     /// An answer that breaks the protocol.
     #[error("failed to {doing}: {host} answers with {problem}")]
@@ -174,13 +186,54 @@ impl Error {
     /// Returns whether it may go well at another try, soon.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Connection { source, .. } => match &**source {
-                ureq::Error::Io(error) => is_broken_connection(error),
-                ureq::Error::Timeout(which) => {
-                    matches!(which, ureq::Timeout::PerRead | ureq::Timeout::PerWrite)
-                }
-                _ => false,
-            },
+            Self::Connection {
+                source, is_final, ..
+            } => {
+                let is_broken = match &**source {
+                    ureq::Error::Io(error) => is_broken_connection(error),
+                    ureq::Error::Timeout(which) => matches!(
+                        which,
+                        ureq::Timeout::PerRead
+                            | ureq::Timeout::PerWrite
+                            | ureq::Timeout::RecvResponse
+                    ),
+                    _ => false,
+                };
+                is_broken && !is_final
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the same error as one that nobody tries to mend by another try: there were enough.
+    #[must_use]
+    pub(crate) fn for_good(mut self) -> Self {
+        if let Self::Connection { is_final, .. } = &mut self {
+            *is_final = true;
+        }
+        self
+    }
+
+    /// Returns the same error with what its reader should know if it is a broken connection.
+    #[must_use]
+    pub(crate) fn hinted(mut self, text: &'static str) -> Self {
+        if let Self::Connection { hint, .. } = &mut self
+            && hint.is_empty()
+        {
+            *hint = text;
+        }
+        self
+    }
+
+    /// Returns whether the other side speaks TLS, but not as it should: its certificate is bad, for example.
+    pub(crate) fn is_bad_tls(&self) -> bool {
+        match self {
+            Self::Connection { source, .. } => !matches!(
+                rustls_error(source),
+                // What comes is no TLS at all.
+                None | Some(rustls::Error::InvalidMessage(_))
+            ),
+            Self::InsecureBehindProxy { .. } | Self::Trust(_) => true,
             _ => false,
         }
     }
@@ -190,6 +243,7 @@ impl Error {
             doing: doing.to_owned(),
             host: host.to_owned(),
             hint: hint(&source),
+            is_final: false,
             source: Box::new(source),
         }
     }
@@ -216,13 +270,16 @@ pub(crate) fn is_broken_connection(error: &io::Error) -> bool {
     )
 }
 
-fn hint(error: &ureq::Error) -> &'static str {
-    let rustls = match error {
+fn rustls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
         ureq::Error::Rustls(error) => Some(error),
         ureq::Error::Io(error) => error.get_ref().and_then(|it| it.downcast_ref()),
         _ => None,
-    };
-    match rustls {
+    }
+}
+
+fn hint(error: &ureq::Error) -> &'static str {
+    match rustls_error(error) {
         Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
             " (if its certificate is of a CA of your own, name that CA's file in SSL_CERT_FILE)"
         }

@@ -7,32 +7,28 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use layout::text::printable;
 use ureq::http::{HeaderMap, Method};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, AsSendBody, Proxy, SendBody};
+use ureq::{Agent, AsSendBody, Proxy, ProxyProtocol, SendBody};
 
 use crate::client::{Client, Options};
 use crate::error::Error;
 use crate::host;
 use crate::keychain::Secret;
+use crate::patience::{Paced, Patience};
 use crate::retry::Trouble;
 use crate::session::Session;
 use crate::url::{Scheme, Url};
 
 const MAX_REDIRECTS: usize = 8;
 
+/// Characters of a place that an error shows.
+const MAX_SHOWN: usize = 200;
+
 /// What is read of an answer that is only looked at or thrown away.
 pub(crate) const MAX_MESSAGE: u64 = 8 << 10;
-
-const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a connection may be silent. There is no limit on the whole of a transfer.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// How long a registry may think before it says that it has a blob: some copy it once more by then.
-const LONG_SILENCE: Duration = Duration::from_secs(600);
 
 /// Larger than the library's own, for fewer calls: layers are large.
 const BUFFER: usize = 256 << 10;
@@ -47,8 +43,19 @@ pub(crate) struct Request<'a> {
     pub(crate) scopes: Vec<String>,
     /// What is being done, to which image, as errors say it after `failed to`.
     pub(crate) doing: &'a str,
-    /// The answer may take its time.
-    pub(crate) patient: bool,
+    /// How the answer comes.
+    pub(crate) pace: Pace,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Not long.
+    Usual,
+    /// It begins late.
+    Thought,
+    /// It is a blob, and may go on for as long as it does go on.
+    Blob,
 }
 
 /// What goes with a request.
@@ -68,7 +75,7 @@ impl<'a> Request<'a> {
             body: Payload::None,
             scopes,
             doing,
-            patient: false,
+            pace: Pace::Usual,
         }
     }
 
@@ -92,7 +99,11 @@ pub(crate) struct Response {
     pub(crate) url: Url,
     headers: HeaderMap,
     body: ureq::Body,
+    patience: Patience,
 }
+
+/// The body of an answer.
+pub(crate) type Body = Paced<ureq::BodyReader<'static>>;
 
 impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -104,8 +115,8 @@ impl Response {
         all.filter_map(|it| it.to_str().ok())
     }
 
-    pub(crate) fn into_reader(self) -> ureq::BodyReader<'static> {
-        self.body.into_reader()
+    pub(crate) fn into_reader(self) -> Body {
+        Paced::new(self.body.into_reader(), &self.patience)
     }
 
     /// Returns the body if it has at most `limit` bytes; `None` if it has more.
@@ -129,6 +140,7 @@ pub(crate) struct Agents(Mutex<HashMap<AgentKey, Agent>>);
 /// What a client must be like.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct AgentKey {
+    scheme: Scheme,
     /// Whether certificates must be good.
     careful: bool,
     proxy: Option<String>,
@@ -145,23 +157,37 @@ impl Agents {
     /// Returns the client for a URL.
     fn of(&self, url: &Url, options: &Options, doing: &str) -> Result<Agent, Error> {
         let insecure = host::is_insecure(&url.authority, &options.insecure);
+        let proxy = options.proxies.before(url);
         let key = AgentKey {
-            careful: url.scheme == Scheme::Https && !insecure,
-            proxy: options.proxies.before(url).map(str::to_owned),
+            scheme: url.scheme,
+            // What speaks plain text itself may stand behind a proxy that does not.
+            careful: url.scheme == Scheme::Http || !insecure,
+            proxy: proxy.map(str::to_owned),
         };
         let mut agents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let tls = if key.careful {
+        let malformed = |error| Error::connection(doing, &url.authority, error);
+        let proxy = proxy.map(Proxy::new).transpose().map_err(malformed)?;
+        let is_tls = |it: &Proxy| it.protocol() == ProxyProtocol::Https;
+        let is_proxy_tls = proxy.as_ref().is_some_and(is_tls);
+        if is_proxy_tls && !key.careful {
+            // One client checks all certificates or none, and the proxy may get a password.
+            return Err(Error::InsecureBehindProxy {
+                doing: doing.to_owned(),
+                host: url.authority.clone(),
+            });
+        }
+        let tls = if !key.careful {
+            tls().disable_verification(true)
+        } else if url.scheme == Scheme::Http && !is_proxy_tls {
+            // No TLS at all: nothing is read that is not needed.
+            tls()
+        } else {
             let certificates = options.trust.load().map_err(Error::Trust)?;
             tls().root_certs(RootCerts::from(certificates))
-        } else {
-            tls().disable_verification(true)
         };
-        let malformed = |error| Error::connection(doing, &url.authority, error);
-        let proxy = key.proxy.as_deref().map(Proxy::new);
-        let proxy = proxy.transpose().map_err(malformed)?;
         let agent = agent(options, tls.build(), proxy);
         agents.insert(key, agent.clone());
         Ok(agent)
@@ -172,7 +198,7 @@ fn tls() -> ureq::tls::TlsConfigBuilder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     TlsConfig::builder()
         .unversioned_rustls_crypto_provider(provider)
-        // Only the careless client keeps them, and it does not look at them.
+        // Good for a client that does not look at them, or speaks no TLS.
         .root_certs(RootCerts::from(Vec::new()))
 }
 
@@ -183,9 +209,11 @@ fn agent(options: &Options, tls: TlsConfig, proxy: Option<Proxy>) -> Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         .user_agent(options.user_agent.as_str())
-        .timeout_connect(Some(CONNECT_PATIENCE))
-        .timeout_per_read(Some(SILENCE))
-        .timeout_per_write(Some(SILENCE))
+        .timeout_connect(Some(options.patience.connect))
+        .timeout_per_read(Some(options.patience.answer))
+        .timeout_per_write(Some(options.patience.answer))
+        .timeout_recv_response(Some(options.patience.answer))
+        .timeout_recv_body(Some(options.patience.document))
         .input_buffer_size(BUFFER)
         .output_buffer_size(BUFFER)
         .max_idle_connections_per_host(8)
@@ -227,12 +255,12 @@ impl Client {
             let can_repeat = !matches!(request.body, Payload::Stream(..));
             if response.status == 401 && home && can_repeat && !challenged {
                 challenged = true;
-                if session.learn(&response, &mut request.scopes) {
+                if session.learn(&response, &request.scopes) {
                     response.discard();
                     continue;
                 }
             }
-            let Some(next) = redirect(&response, &url, request)? else {
+            let Some(next) = self.redirect(&response, &url, request)? else {
                 return Ok(response);
             };
             response.discard();
@@ -250,6 +278,7 @@ impl Client {
         authorization: Option<&str>,
     ) -> Result<Response, Error> {
         let agent = self.agents().of(url, self.options(), request.doing)?;
+        let patience = &self.options().patience;
         let failed = |error| Error::connection(request.doing, &url.authority, error);
         let mut builder = ureq::http::Request::builder()
             .method(request.method.clone())
@@ -276,9 +305,9 @@ impl Client {
                 builder = builder.header("content-length", length.to_string());
             }
             let body = SendBody::from_reader(reader);
-            run(&agent, builder.body(body), request.patient)
+            run(&agent, builder.body(body), request.pace, patience)
         } else {
-            run(&agent, builder.body(()), request.patient)
+            run(&agent, builder.body(()), request.pace, patience)
         };
         let response = response.map_err(failed)?;
         let (parts, body) = response.into_parts();
@@ -287,49 +316,65 @@ impl Client {
             url: url.clone(),
             headers: parts.headers,
             body,
+            patience: patience.clone(),
         })
+    }
+
+    /// Returns where the answer sends us, if it does so and if what was asked can be asked there.
+    fn redirect(
+        &self,
+        response: &Response,
+        url: &Url,
+        request: &Request<'_>,
+    ) -> Result<Option<Url>, Error> {
+        let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+        let can_follow = request.method == Method::GET || request.method == Method::HEAD;
+        if !is_redirect || !can_follow {
+            return Ok(None);
+        }
+        let Some(location) = response.header("location") else {
+            return Ok(None);
+        };
+        self.follow(url, location, request.doing).map(Some)
+    }
+
+    /// Returns where `location` is, seen from `url`, if anything may be sent there.
+    pub(crate) fn follow(&self, url: &Url, location: &str, doing: &str) -> Result<Url, Error> {
+        let refused = |location: String, refusal| Error::Redirect {
+            doing: doing.to_owned(),
+            host: url.authority.clone(),
+            location: printable(&location, MAX_SHOWN),
+            refusal,
+        };
+        let next = url
+            .join(location)
+            .map_err(|refusal| refused("no place at all".to_owned(), refusal))?;
+        match url.check_step_to(&next, &self.options().insecure) {
+            Ok(()) => Ok(next),
+            Err(refusal) => Err(refused(next.to_string(), refusal)),
+        }
     }
 }
 
 fn run(
     agent: &Agent,
     request: Result<ureq::http::Request<impl AsSendBody>, ureq::http::Error>,
-    patient: bool,
+    pace: Pace,
+    patience: &Patience,
 ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
     let request = request?;
-    if !patient {
-        return agent.run(request);
-    }
-    let config = agent.configure_request(request);
-    agent.run(config.timeout_per_read(Some(LONG_SILENCE)).build())
-}
-
-/// Returns where the answer sends us, if it does so and if what was asked can be asked there.
-fn redirect(response: &Response, url: &Url, request: &Request<'_>) -> Result<Option<Url>, Error> {
-    let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
-    let can_follow = request.method == Method::GET || request.method == Method::HEAD;
-    if !is_redirect || !can_follow {
-        return Ok(None);
-    }
-    let Some(location) = response.header("location") else {
-        return Ok(None);
-    };
-    follow(url, location, request.doing).map(Some)
-}
-
-/// Returns where `location` is, seen from `url`, if anything may be sent there.
-pub(crate) fn follow(url: &Url, location: &str, doing: &str) -> Result<Url, Error> {
-    let refused = |location: String, refusal| Error::Redirect {
-        doing: doing.to_owned(),
-        host: url.authority.clone(),
-        location,
-        refusal,
-    };
-    let next = url
-        .join(location)
-        .map_err(|refusal| refused("no place at all".to_owned(), refusal))?;
-    match url.check_step_to(&next) {
-        Ok(()) => Ok(next),
-        Err(refusal) => Err(refused(next.to_string(), refusal)),
+    let thought = Some(patience.thought);
+    match pace {
+        Pace::Usual => agent.run(request),
+        Pace::Thought => {
+            let config = agent.configure_request(request);
+            let config = config.timeout_per_read(thought);
+            agent.run(config.timeout_recv_response(thought).build())
+        }
+        // Neither too slow a body nor one that pauses is, see `Paced` and the time of each read.
+        Pace::Blob => {
+            let config = agent.configure_request(request);
+            agent.run(config.timeout_recv_body(None).build())
+        }
     }
 }

@@ -66,7 +66,11 @@ impl Push {
                 return ended.map(|()| written).map_err(in_layer);
             }
             // Where the layer failed, the upload failed of it.
-            (Err(Error::Source { .. }) | Ok(_), Err(error)) => return Err(error),
+            (Err(Error::Source { .. }), Err(error)) => return Err(error),
+            (Ok(upload), Err(error)) => {
+                repository.give_up(&session, upload, doing);
+                return Err(error);
+            }
             (Err(error), _) => error,
         };
         Err(in_layer(upload))

@@ -3,6 +3,7 @@
 //! Registries say why in a body of a certain form: `{"errors":[{"code":…,"message":…}]}` (distribution specification,
 //! Error Codes). Anything else is not repeated.
 
+use layout::text::{shortened, visible};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -28,11 +29,8 @@ pub(crate) fn error(
         .iter()
         .map(String::as_str)
         .chain(tokens.iter().copied());
-    let message = secrets
-        .filter(|it| !it.is_empty())
-        .fold(message(&body.unwrap_or_default()), |text, secret| {
-            text.replace(secret, "[redacted]")
-        });
+    let secrets: Vec<_> = secrets.filter(|it| !it.is_empty()).collect();
+    let message = message(&body.unwrap_or_default(), &secrets);
     if !matches!(status, 401 | 403) {
         return Error::Status {
             doing,
@@ -76,21 +74,23 @@ struct Item {
 }
 
 /// Returns `: CODE: message`; empty where the body says nothing of the kind.
-fn message(body: &[u8]) -> String {
+fn message(body: &[u8], secrets: &[&str]) -> String {
     let Ok(failure) = serde_json::from_slice::<Failure>(body) else {
         return String::new();
     };
     let texts = failure.errors.into_iter().next();
     let texts = texts.map(|it| [it.code, it.message]).unwrap_or_default();
     let texts = texts.iter().filter(|it| !it.is_empty());
-    let texts: Vec<_> = texts.map(|it| format!(": {}", printable(it))).collect();
-    texts.concat()
+    let texts = texts.map(|it| format!(": {}", shown(it, secrets)));
+    texts.collect()
 }
 
-/// Leaves out what would change the terminal, and the end of a long text.
-fn printable(text: &str) -> String {
-    let visible = text.chars().filter(|it| !it.is_control());
-    visible.take(MAX_LEN).collect()
+/// Secrets are looked for in what will be seen, and before its end is cut off, which may go through one.
+fn shown(text: &str, secrets: &[&str]) -> String {
+    let redacted = secrets.iter().fold(visible(text), |text, secret| {
+        text.replace(secret, "[redacted]")
+    });
+    shortened(redacted, MAX_LEN)
 }
 
 #[cfg(test)]
@@ -111,9 +111,19 @@ mod tests {
             (r#"{"errors":null}"#, String::new()),
             ("<html>", String::new()),
             ("", String::new()),
-            (&long, format!(": {}", "x".repeat(MAX_LEN))),
+            (&long, format!(": {}...", "x".repeat(MAX_LEN))),
         ] {
-            assert_eq!(message(body.as_bytes()), expected, "{body}");
+            assert_eq!(message(body.as_bytes(), &[]), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_redacted_wherever_it_lies() {
+        for begin in [0, MAX_LEN - 10, MAX_LEN] {
+            let text = format!("{}pass\\u001bword", "x".repeat(begin));
+            let body = format!(r#"{{"errors":[{{"message":"{text}"}}]}}"#);
+            let found = message(body.as_bytes(), &["password"]);
+            assert!(!found.contains("pass"), "{found}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use layout::blob::MAX_DOCUMENT;
+use layout::blob::MAX_MANIFEST;
 use layout::digest::{Digest, Hasher, Mismatch, sha256};
 use layout::manifest::{Descriptor, MediaType, to_oci};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use ureq::http::Method;
 
 use crate::client::{Client, Fetched};
 use crate::error::Error;
-use crate::exchange::{Payload, Request, Response, follow};
+use crate::exchange::{Pace, Payload, Request, Response};
 use crate::retry::Trouble;
 use crate::session::Session;
 use crate::url::Url;
@@ -134,7 +134,7 @@ impl Repository {
         let mut request = Request::new(Method::PUT, url, scopes, &doing)
             .header("content-type", media_type.to_string())
             .body(Payload::Bytes(bytes));
-        request.patient = true;
+        request.pace = Pace::Thought;
         let response = self.client.send(&session, &mut request)?;
         match response.status {
             200..=202 => {
@@ -218,7 +218,7 @@ impl Repository {
             .client
             .send(session, &mut Request::new(Method::POST, url, scopes, doing))?;
         match response.status {
-            201 | 202 => upload_location(response, doing),
+            201 | 202 => self.upload_location(response, doing),
             _ => Err(session.refusal(response, doing)),
         }
     }
@@ -244,7 +244,7 @@ impl Repository {
             }
             202 => {
                 // An upload that nobody asked for.
-                if let Ok(upload) = upload_location(response, doing) {
+                if let Ok(upload) = self.upload_location(response, doing) {
                     self.give_up(&session, upload, doing);
                 }
                 Ok(false)
@@ -254,6 +254,18 @@ impl Repository {
                 Ok(false)
             }
         }
+    }
+
+    /// Returns where an upload goes on.
+    pub(crate) fn upload_location(&self, response: Response, doing: &str) -> Result<Url, Error> {
+        let url = response.url.clone();
+        let Some(location) = response.header("location") else {
+            let problem = "no place for the upload";
+            return Err(Error::protocol(doing, &url.authority, problem));
+        };
+        let next = self.client.follow(&url, location, doing)?;
+        response.discard();
+        Ok(next)
     }
 
     /// Ends an upload that is of no use. Registries clear away what is left of one that they cannot end.
@@ -283,13 +295,13 @@ impl Document {
         let said = response.header("docker-content-digest");
         let said = said.and_then(|it| it.parse().ok());
         let host = response.url.authority.clone();
-        let bytes = match response.read(MAX_DOCUMENT) {
+        let bytes = match response.read(MAX_MANIFEST) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 return Err(Error::TooLarge {
                     doing: doing.to_owned(),
                     host,
-                    limit: MAX_DOCUMENT,
+                    limit: MAX_MANIFEST,
                 });
             }
             Err(error) => return Err(Error::connection(doing, &host, error.into())),
@@ -323,18 +335,6 @@ fn own_media_type(bytes: &[u8]) -> MediaType {
     }
     let typed = serde_json::from_slice(bytes).map(|it: Typed| it.media_type);
     MediaType::from(typed.unwrap_or_default().as_str())
-}
-
-/// Returns where an upload goes on.
-pub(crate) fn upload_location(response: Response, doing: &str) -> Result<Url, Error> {
-    let url = response.url.clone();
-    let Some(location) = response.header("location") else {
-        let problem = "no place for the upload";
-        return Err(Error::protocol(doing, &url.authority, problem));
-    };
-    let next = follow(&url, location, doing)?;
-    response.discard();
-    Ok(next)
 }
 
 /// Fails unless the bytes are those of the digest; one of an unknown kind is no reason not to believe it.

@@ -47,7 +47,8 @@ impl Retry {
                 return outcome;
             };
             if !self.pause_after(&mut failures, &trouble) {
-                return outcome;
+                // Whoever asked for this would multiply the tries otherwise.
+                return outcome.map_err(Error::for_good);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The first question to a registry is `GET /v2/`. Its answer says whether it speaks TLS and what it asks for:
 //! nothing, a password with each request, or a token from another server. Tokens are kept per scope until they end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ureq::http::Method;
@@ -34,6 +34,31 @@ struct Auth {
     /// Looked up when the registry asks for some.
     credentials: Option<Credentials>,
     tokens: HashMap<Vec<String>, Token>,
+    /// What the registry asked for beside the scopes that we know of, by these.
+    learned: HashMap<Vec<String>, Vec<String>>,
+    /// Tokens that are not used any more, but may still be repeated to us.
+    former: VecDeque<Token>,
+}
+
+/// Scopes that a registry may ask for beside those of a request.
+const MAX_LEARNED: usize = 4;
+
+/// Tokens that are remembered so as not to be shown.
+const MAX_FORMER: usize = 16;
+
+impl Auth {
+    /// Returns the scopes of a request, and those that the registry asked for with it.
+    fn all(&self, scopes: &[String]) -> Vec<String> {
+        let learned = self.learned.get(scopes).into_iter().flatten();
+        scopes.iter().chain(learned).cloned().collect()
+    }
+
+    fn retire(&mut self, token: Option<Token>) {
+        self.former.extend(token);
+        while self.former.len() > MAX_FORMER {
+            self.former.pop_front();
+        }
+    }
 }
 
 impl Session {
@@ -41,6 +66,7 @@ impl Session {
     pub(crate) fn begin(client: &Client, registry: &str, doing: &str) -> Result<Self, Error> {
         let options = client.options();
         let schemes = host::schemes(registry, &options.insecure);
+        let is_insecure = host::is_insecure(host::authority(registry), &options.insecure);
         let mut failures = Failures::default();
         'tries: loop {
             let mut failed: Option<Error> = None;
@@ -48,6 +74,8 @@ impl Session {
                 let root = Url::root(*scheme, host::authority(registry));
                 let response = match ping(client, &root, doing) {
                     Ok(response) => response,
+                    // A password is not sent in plain text because a certificate is bad.
+                    Err(error) if error.is_bad_tls() && !is_insecure => return Err(error),
                     Err(error) => {
                         // Where neither way works, what the first one said counts.
                         failed.get_or_insert(error);
@@ -81,7 +109,7 @@ impl Session {
                     let again =
                         trouble.is_some_and(|it| options.retry.pause_after(&mut failures, &it));
                     if !again {
-                        return Err(error);
+                        return Err(error.for_good());
                     }
                 }
                 None => return Err(Error::protocol(doing, registry, "nothing at all")),
@@ -114,7 +142,8 @@ impl Session {
         if let Credentials::RegistryToken(_) = credentials {
             return Ok(credentials.header());
         }
-        if let Some(token) = auth.tokens.get(scopes).filter(|it| it.is_fresh()) {
+        let scopes = auth.all(scopes);
+        if let Some(token) = auth.tokens.get(&scopes).filter(|it| it.is_fresh()) {
             return Ok(Some(token.header()));
         }
         let server = TokenServer {
@@ -123,14 +152,16 @@ impl Session {
             credentials: &credentials,
         };
         // Locked meanwhile: other threads want the same token.
-        let token = token::fetch(client, self, &server, scopes, doing)?;
+        let token = token::fetch(client, self, &server, &scopes, doing)?;
         let header = token.header();
-        auth.tokens.insert(scopes.to_vec(), token);
+        let former = auth.tokens.insert(scopes, token);
+        auth.retire(former);
         Ok(Some(header))
     }
 
-    /// Takes in what an answer of 401 asks for, and adds the scope that it names; returns whether to ask again.
-    pub(crate) fn learn(&self, response: &Response, scopes: &mut Vec<String>) -> bool {
+    /// Takes in what an answer of 401 asks for, and keeps the scope that it names for all requests with these; returns
+    /// whether to ask again.
+    pub(crate) fn learn(&self, response: &Response, scopes: &[String]) -> bool {
         let Some(challenge) = challenge::find(response.headers(AUTHENTICATE)) else {
             return false;
         };
@@ -140,10 +171,16 @@ impl Session {
             Challenge::Basic if is_known => return false,
             Challenge::Basic => {}
             Challenge::Bearer { scope, .. } => {
-                match scope.clone().filter(|it| !scopes.contains(it)) {
-                    Some(scope) => scopes.push(scope),
+                let all = auth.all(scopes);
+                let is_new = |it: &String| !all.contains(it);
+                let learned = auth.learned.entry(scopes.to_vec()).or_default();
+                match scope.clone().filter(is_new) {
+                    Some(scope) if learned.len() < MAX_LEARNED => learned.push(scope),
                     // The token was for this, and may have ended early.
-                    None => drop(auth.tokens.remove(scopes)),
+                    _ => {
+                        let former = auth.tokens.remove(&all);
+                        auth.retire(former);
+                    }
                 }
             }
         }
@@ -154,7 +191,8 @@ impl Session {
     /// Returns the error that an answer means.
     pub(crate) fn refusal(&self, response: Response, doing: &str) -> Error {
         let auth = self.auth();
-        let tokens: Vec<_> = auth.tokens.values().map(Token::reveal).collect();
+        let tokens = auth.tokens.values().chain(&auth.former);
+        let tokens: Vec<_> = tokens.map(Token::reveal).collect();
         refusal::error(
             &self.registry,
             response,

@@ -10,7 +10,7 @@ use ureq::http::Method;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::exchange::{Payload, Request, Response, follow};
+use crate::exchange::{Payload, Request, Response};
 use crate::keychain::{Credentials, Secret};
 use crate::refusal;
 use crate::retry::Trouble;
@@ -67,7 +67,7 @@ pub(crate) fn fetch(
     scopes: &[String],
     doing: &str,
 ) -> Result<Token, Error> {
-    let realm = follow(&session.root, server.realm, doing)?;
+    let realm = client.follow(&session.root, server.realm, doing)?;
     let begin = Instant::now();
     let response = if let Credentials::IdentityToken(token) = server.credentials {
         by_post(client, &realm, server.service, scopes, token, doing)?
@@ -131,7 +131,7 @@ fn by_get(
         let Some(location) = location else {
             return Ok(response);
         };
-        let next = follow(&url, &location, doing)?;
+        let next = client.follow(&url, &location, doing)?;
         if header.is_some() && !next.is_same_origin(&first) {
             return Err(elsewhere(doing, &first, &next));
         }
@@ -168,7 +168,7 @@ fn by_post(
     let response = retry.insist(ask, Trouble::of_answer)?;
     match response.header("location") {
         Some(location) if (300..400).contains(&response.status) => {
-            let next = follow(realm, location, doing)?;
+            let next = client.follow(realm, location, doing)?;
             Err(elsewhere(doing, realm, &next))
         }
         _ => Ok(response),

@@ -1,10 +1,11 @@
 //! Blobs of other images become blobs of a repository: those that it lacks, several at once.
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use layout::Digest;
 use layout::blob::Blobs;
 use layout::manifest::{Descriptor, MediaType, to_oci};
 
@@ -25,16 +26,21 @@ pub(crate) struct Job<'a> {
 
 /// Makes all these blobs blobs of the repository. Nothing is sent if one of them is nowhere.
 pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result<(), Error> {
-    let mut seen = HashSet::new();
-    let jobs: Vec<_> = jobs
-        .iter()
-        .filter(|it| seen.insert(&it.blob.digest) && !stays_where_it_is(it.blob))
-        .collect();
+    // Images that share a blob may each have it in another place, or not at all.
+    let mut places: HashMap<&Digest, Vec<&Job<'_>>> = HashMap::new();
+    let mut digests = Vec::new();
+    for job in jobs.iter().filter(|it| !stays_where_it_is(it.blob)) {
+        let places = places.entry(&job.blob.digest).or_insert_with(|| {
+            digests.push(&job.blob.digest);
+            Vec::new()
+        });
+        places.push(job);
+    }
     let lacking = Mutex::new(Vec::new());
-    each(&jobs, |job| {
-        if !is_there(to, job, doing)? {
+    each(&digests, |digest| {
+        if let Some(job) = lacks(to, digest, &places[digest], doing)? {
             let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
-            lacking.push((*job).clone());
+            lacking.push(job.clone());
         }
         Ok(())
     })?;
@@ -59,22 +65,48 @@ pub(crate) fn are_there(
     Ok(!lacks.into_inner())
 }
 
-/// Returns whether the blob is in the repository, or became one of it by being mounted; fails if it is nowhere.
-fn is_there(to: &Repository, job: &Job<'_>, doing: &str) -> Result<bool, Error> {
-    let digest = &job.blob.digest;
+/// Returns from where the repository has to be sent a blob; `None` if it has it, or does since it was mounted. Fails if the
+/// blob is in none of these places.
+fn lacks<'a, 'b>(
+    to: &Repository,
+    digest: &Digest,
+    places: &[&'a Job<'b>],
+    doing: &str,
+) -> Result<Option<&'a Job<'b>>, Error> {
     if to.has_blob(digest, Access::Push, doing)? {
-        return Ok(true);
+        return Ok(None);
     }
+    let mut failed = None;
+    for job in places {
+        match find(to, job, doing) {
+            Ok(Found::Mounted) => return Ok(None),
+            Ok(Found::There) => return Ok(Some(job)),
+            // What the first place said counts.
+            Err(error) => failed.get_or_insert(error),
+        };
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// What became of a blob that is somewhere else.
+enum Found {
+    Mounted,
+    There,
+}
+
+/// Looks for a blob where it should be, and mounts it if it can be; fails if it is not there.
+fn find(to: &Repository, job: &Job<'_>, doing: &str) -> Result<Found, Error> {
+    let digest = &job.blob.digest;
     let from: &dyn Any = &**job.from;
     let Some(RegistryBlobs { repository, .. }) = from.downcast_ref() else {
-        return open(to, job, doing).map(|_| false);
+        return open(to, job, doing).map(|_| Found::There);
     };
     let is_neighbour = repository.registry == to.registry && repository.name != to.name;
     if is_neighbour && to.mount(digest, repository, doing)? {
-        return Ok(true);
+        return Ok(Found::Mounted);
     }
     if repository.has_blob(digest, Access::Pull, doing)? {
-        return Ok(false);
+        return Ok(Found::There);
     }
     Err(missing(to, job, doing))
 }

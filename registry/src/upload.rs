@@ -8,19 +8,24 @@
 
 mod source;
 
+use std::io;
+
 use layout::digest::Digest;
 use ureq::http::Method;
 
 pub(crate) use self::source::{Source, Stored, pipe};
 use crate::error::Error;
-use crate::exchange::{Payload, Request};
-use crate::repository::{Access, Repository, upload_location};
+use crate::exchange::{Pace, Payload, Request, Response};
+use crate::repository::{Access, Repository};
 use crate::retry::{Failures, Trouble};
 use crate::session::Session;
 use crate::url::Url;
 
+/// Resets in a row that make no progress until it is no accident.
+const MAX_STALLED: u32 = 2;
+
 impl Repository {
-    /// Sends all of `source` to an upload; returns where the upload is to be ended.
+    /// Sends all of `source` to an upload; returns where the upload is to be ended. One that fails is given up.
     pub(crate) fn send_stream(
         &self,
         session: &Session,
@@ -28,89 +33,156 @@ impl Repository {
         source: &mut dyn Source,
         doing: &str,
     ) -> Result<Url, Error> {
-        let mut failures = Failures::default();
+        match self.send_to(session, &mut upload, source, doing) {
+            Ok(()) => Ok(upload),
+            Err(error) => {
+                self.give_up(session, upload, doing);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends all of `source`, by as many tries as are allowed; `upload` is where it went in the end.
+    fn send_to(
+        &self,
+        session: &Session,
+        upload: &mut Url,
+        source: &mut dyn Source,
+        doing: &str,
+    ) -> Result<(), Error> {
+        let retry = &self.client.options().retry;
+        let scopes = self.scopes(Access::Push);
+        let (mut failures, mut has_learned) = (Failures::default(), false);
+        // Where the last connection that broke had begun, and how many before it began there as well.
+        let (mut broke_at, mut stalled) = (None, 0);
         loop {
-            let left = source.left();
-            let scopes = self.scopes(Access::Push);
-            let mut body = &mut *source;
-            let mut request = Request::new(Method::PATCH, upload.clone(), scopes, doing)
-                .header("content-type", "application/octet-stream")
-                .body(Payload::Stream(&mut body, left));
-            request.patient = true;
-            let outcome = self.client.send_once(session, &mut request);
+            let begin = source.position();
+            let outcome = self.send_rest(session, upload, source, doing);
             let is_sent = matches!(&outcome, Ok(it) if (200..300).contains(&it.status));
             // Read to its end, where the source checks itself.
             let surplus = is_sent && source.read(&mut [0]).is_ok_and(|it| it > 0);
             if let Some(error) = source.failure() {
-                return Err(Error::Source {
-                    doing: doing.to_owned(),
-                    source: error,
-                });
+                return Err(of_source(doing, error));
+            }
+            if surplus {
+                let error = io::Error::other("it is longer than its descriptor says");
+                return Err(of_source(doing, error));
             }
             let (trouble, error) = match outcome {
-                Ok(response) if is_sent && !surplus => {
-                    return match response.header("location") {
-                        Some(_) => upload_location(response, doing),
-                        None => Ok(upload),
-                    };
+                Ok(response) if is_sent => {
+                    if response.header("location").is_some() {
+                        *upload = self.upload_location(response, doing)?;
+                    }
+                    return Ok(());
+                }
+                // What was sent cannot be sent again at once, but it can be gone on with.
+                Ok(response)
+                    if response.status == 401
+                        && !has_learned
+                        && session.root.is_same_origin(&response.url)
+                        && session.learn(&response, &scopes) =>
+                {
+                    has_learned = true;
+                    response.discard();
+                    self.resume(session, upload, source, doing)?;
+                    continue;
                 }
                 Ok(response) => {
-                    let trouble = Trouble::of_answer(&response);
+                    let trouble = Trouble::of_answer(&response).or_else(|| {
+                        // It has another number of bytes than we thought.
+                        let is_elsewhere = response.status == 416;
+                        is_elsewhere.then(|| Trouble::new("another part of the upload is wanted"))
+                    });
                     (trouble, session.refusal(response, doing))
                 }
-                Err(error) => (Trouble::of_error(&error), error),
+                Err(error) => {
+                    stalled = if broke_at == Some(begin) {
+                        stalled + 1
+                    } else {
+                        0
+                    };
+                    broke_at = Some(begin);
+                    (Trouble::of_error(&error), error)
+                }
             };
-            let retry = &self.client.options().retry;
-            if !trouble.is_some_and(|it| retry.pause_after(&mut failures, &it)) {
-                self.give_up(session, upload, doing);
-                return Err(error);
+            if stalled >= MAX_STALLED
+                || !trouble.is_some_and(|it| retry.pause_after(&mut failures, &it))
+            {
+                // A registry that refuses what is too large may hang up before its answer is read.
+                let is_limit = stalled > 0;
+                return Err(if is_limit { error.hinted(LIMIT) } else { error }.for_good());
             }
-            upload = self.resume(session, &upload, source, doing)?;
+            self.resume(session, upload, source, doing)?;
         }
     }
 
-    /// Finds out what an upload has, and makes the source go on there. One that is gone begins anew, if the source can.
-    fn resume(
+    /// Sends what is left of `source`, once.
+    fn send_rest(
         &self,
         session: &Session,
         upload: &Url,
         source: &mut dyn Source,
         doing: &str,
-    ) -> Result<Url, Error> {
+    ) -> Result<Response, Error> {
+        let (begin, left) = (source.position(), source.left());
+        let mut body = source;
+        let scopes = self.scopes(Access::Push);
+        let mut request = Request::new(Method::PATCH, upload.clone(), scopes, doing)
+            .header("content-type", "application/octet-stream")
+            .body(Payload::Stream(&mut body, left));
+        if let Some(left @ 1..) = left
+            && begin > 0
+        {
+            // So that nothing is written twice if the registry has more by now.
+            let range = format!("{begin}-{}", begin + left - 1);
+            request = request.header("content-range", range);
+        }
+        request.pace = Pace::Thought;
+        self.client.send_once(session, &mut request)
+    }
+
+    /// Finds out what an upload has, and makes the source go on there. One that is gone, or does not say what it has,
+    /// begins anew if the source can.
+    fn resume(
+        &self,
+        session: &Session,
+        upload: &mut Url,
+        source: &mut dyn Source,
+        doing: &str,
+    ) -> Result<(), Error> {
         let scopes = self.scopes(Access::Push);
         let mut request = Request::new(Method::GET, upload.clone(), scopes, doing);
         let response = self.client.send(session, &mut request)?;
-        let (upload, has) = match response.status {
+        let has = match response.status {
             200..=299 => {
-                let has = received(response.header("range").unwrap_or_default());
-                let next = match response.header("location") {
-                    Some(_) => upload_location(response, doing)?,
-                    None => upload.clone(),
-                };
-                (next, has)
+                let has = response.header("range").and_then(received);
+                if response.header("location").is_some() {
+                    *upload = self.upload_location(response, doing)?;
+                } else {
+                    response.discard();
+                }
+                has
             }
             404 => {
                 response.discard();
-                (self.begin_upload(session, doing)?, 0)
+                None
             }
             _ => return Err(session.refusal(response, doing)),
         };
-        match source.seek(has) {
-            Ok(true) => Ok(upload),
-            Ok(false) => {
-                self.give_up(session, upload, doing);
-                Err(Error::NotResumable {
-                    doing: doing.to_owned(),
-                    host: self.registry.clone(),
-                    has,
-                    window: source.oldest(),
-                })
-            }
-            Err(error) => Err(Error::Source {
+        let can_go_on = source.seek(has.unwrap_or(0));
+        if !can_go_on.map_err(|error| of_source(doing, error))? {
+            return Err(Error::NotResumable {
                 doing: doing.to_owned(),
-                source: error,
-            }),
+                host: self.registry.clone(),
+                has: has.unwrap_or(0),
+                window: source.oldest(),
+            });
         }
+        if has.is_none() {
+            let begun = self.begin_upload(session, doing)?;
+            self.give_up(session, std::mem::replace(upload, begun), doing);
+        }
+        Ok(())
     }
 
     /// Ends an upload: the registry has the blob from now on, if its digest is right.
@@ -121,13 +193,13 @@ impl Repository {
         digest: &Digest,
         doing: &str,
     ) -> Result<(), Error> {
-        let url = upload.and("digest", digest.as_ref());
+        let url = upload.clone().and("digest", digest.as_ref());
         let scopes = self.scopes(Access::Push);
         let mut request = Request::new(Method::PUT, url, scopes, doing)
             .header("content-type", "application/octet-stream");
-        request.patient = true;
-        let response = self.client.send(session, &mut request)?;
-        match response.status {
+        request.pace = Pace::Thought;
+        let ended = self.client.send(session, &mut request);
+        let ended = ended.and_then(|response| match response.status {
             200..=204 => {
                 response.discard();
                 Ok(())
@@ -135,7 +207,11 @@ impl Repository {
             // The answer to an earlier try was lost, and the upload is ended already.
             404 if self.has_blob(digest, Access::Push, doing)? => Ok(()),
             _ => Err(session.refusal(response, doing)),
+        });
+        if ended.is_err() {
+            self.give_up(session, upload, doing);
         }
+        ended
     }
 
     /// Writes a small blob in one request, unless it is there.
@@ -152,11 +228,15 @@ impl Repository {
         let put = || {
             // Anew each time: what a broken try left in an upload would come first.
             let upload = self.begin_upload(&session, doing)?;
-            let url = upload.and("digest", digest.as_ref());
+            let url = upload.clone().and("digest", digest.as_ref());
             let mut request = Request::new(Method::PUT, url, self.scopes(Access::Push), doing)
                 .header("content-type", "application/octet-stream")
                 .body(Payload::Bytes(bytes));
-            self.client.send_once(&session, &mut request)
+            let put = self.client.send_once(&session, &mut request);
+            if !put.as_ref().is_ok_and(|it| it.status < 300) {
+                self.give_up(&session, upload, doing);
+            }
+            put
         };
         let retry = &self.client.options().retry;
         let response = retry.insist(put, Trouble::of_answer)?;
@@ -170,14 +250,23 @@ impl Repository {
     }
 }
 
-/// Returns how many bytes `Range: 0-<last>` means. `0-0` is what registries say that have nothing yet.
-fn received(range: &str) -> u64 {
-    let last = range.trim().strip_prefix("bytes=").unwrap_or(range.trim());
-    let last = last.split_once('-').and_then(|(_, last)| last.parse().ok());
-    match last.unwrap_or(0) {
-        0 => 0,
-        last => last + 1,
+/// What is the matter with a registry that hangs up, again and again, where an upload has come to.
+const LIMIT: &str = " (it hangs up at the same place each time: it, or a proxy before it, may limit the size of uploads)";
+
+fn of_source(doing: &str, source: io::Error) -> Error {
+    Error::Source {
+        doing: doing.to_owned(),
+        source,
     }
+}
+
+/// Returns how many bytes `Range: 0-<last>` means; `None` if it means nothing. `0-0` may be one byte, and is what
+/// registries say that have none.
+fn received(range: &str) -> Option<u64> {
+    let range = range.trim();
+    let range = range.strip_prefix("bytes=").unwrap_or(range);
+    let last: u64 = range.strip_prefix("0-")?.parse().ok()?;
+    last.checked_add(1).filter(|_| last > 0)
 }
 
 #[cfg(test)]
@@ -187,12 +276,14 @@ mod tests {
     #[test]
     fn ranges_say_how_much_there_is() {
         for (range, bytes) in [
-            ("0-99", 100),
-            ("bytes=0-99", 100),
-            ("0-0", 0),
-            ("", 0),
-            ("0--1", 0),
-            ("x", 0),
+            ("0-99", Some(100)),
+            ("bytes=0-99", Some(100)),
+            ("0-0", None),
+            ("", None),
+            ("0--1", None),
+            ("5-9", None),
+            ("x", None),
+            ("0-18446744073709551615", None),
         ] {
             assert_eq!(received(range), bytes, "{range}");
         }

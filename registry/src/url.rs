@@ -4,7 +4,9 @@
 //! those passes [`Url::join`] and [`Url::check_step_to`] before anything is sent there.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::host;
 
 /// How to talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +43,9 @@ pub enum Refusal {
     #[error("that would give up TLS")]
     Downgrade,
     /// From the world into this machine or its network.
-    #[error("a public host may not send us to a private address")]
+    #[error(
+        "a public host may not send us to a private address\nif it is meant to, declare that address an insecure registry"
+    )]
     Private,
     /// No URL that this client understands.
     #[error("that is no http or https URL")]
@@ -69,9 +73,6 @@ impl Url {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        if authority.is_empty() || authority.contains('@') {
-            return Err(Refusal::Malformed);
-        }
         let root = Self::root(scheme, authority);
         if rest.starts_with('/') {
             root.with(rest)
@@ -95,7 +96,8 @@ impl Url {
             query,
             ..self.clone()
         };
-        let is_good = path.starts_with('/')
+        let is_good = split(&self.authority).is_some()
+            && path.starts_with('/')
             && url.full().bytes().all(printable)
             && url.full().parse::<ureq::http::Uri>().is_ok();
         is_good.then_some(url).ok_or(Refusal::Malformed)
@@ -144,13 +146,16 @@ impl Url {
             && self.port_or_default() == other.port_or_default()
     }
 
-    /// Fails unless something that came from here may lead there.
-    pub(crate) fn check_step_to(&self, next: &Self) -> Result<(), Refusal> {
+    /// Fails unless something that came from here may lead there. Who declares an address an insecure registry means it,
+    /// wherever it is.
+    pub(crate) fn check_step_to(&self, next: &Self, insecure: &[String]) -> Result<(), Refusal> {
         if self.scheme == Scheme::Https && next.scheme == Scheme::Http {
             return Err(Refusal::Downgrade);
         }
-        if next.is_private() && !self.is_private() && !self.host().eq_ignore_ascii_case(next.host())
-        {
+        let is_meant = self.is_private()
+            || self.host().eq_ignore_ascii_case(next.host())
+            || host::is_insecure(&next.authority, insecure);
+        if next.is_private() && !is_meant {
             return Err(Refusal::Private);
         }
         Ok(())
@@ -161,29 +166,20 @@ impl Url {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        let port = self.port().and_then(|it| it.parse().ok());
+        let port = split(&self.authority).and_then(|(_, port)| port);
         port.unwrap_or(usual)
     }
 
     /// Returns the host without its port, an IPv6 address without its brackets.
     pub(crate) fn host(&self) -> &str {
-        let host = match self.port() {
-            Some(port) => &self.authority[..self.authority.len() - port.len() - 1],
-            None => self.authority.trim_end_matches(':'),
-        };
-        host.trim_start_matches('[').trim_end_matches(']')
-    }
-
-    fn port(&self) -> Option<&str> {
-        let (_, port) = self.authority.rsplit_once(':')?;
-        let is_port = !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
-        is_port.then_some(port)
+        split(&self.authority).map_or(&self.authority, |(host, _)| host)
     }
 
     /// An address of this machine or of a network that is not the world's; names are not looked up.
     fn is_private(&self) -> bool {
         let host = self.host().to_ascii_lowercase();
-        if host == "localhost" || host.ends_with(".localhost") {
+        let name = host.trim_end_matches('.');
+        if name == "localhost" || name.ends_with(".localhost") {
             return true;
         }
         let address = match host.parse() {
@@ -193,7 +189,10 @@ impl Url {
         };
         match address {
             IpAddr::V4(it) => {
-                it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified()
+                let [first, second, ..] = it.octets();
+                // Addresses of carriers' networks, and those of this network.
+                let is_shared = first == 100 && second & 0xc0 == 64;
+                it.is_loopback() || it.is_private() || it.is_link_local() || is_shared || first == 0
             }
             IpAddr::V6(it) => {
                 it.is_loopback()
@@ -215,6 +214,39 @@ impl fmt::Display for Url {
             self.path
         )
     }
+}
+
+/// Returns host, without brackets, and port of `host[:port]`; `None` if it is anything else.
+///
+/// A host that a resolver would take for an address in another notation (`127.1`, `0x7f.1`, `2130706433`) is none.
+fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        (host, port)
+    } else {
+        let end = authority.find(':').unwrap_or(authority.len());
+        let (host, port) = authority.split_at(end);
+        let is_name = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
+        if host.is_empty() || !host.bytes().all(is_name) {
+            return None;
+        }
+        let last = host.trim_end_matches('.').rsplit('.').next()?;
+        let is_number = last.bytes().all(|it| it.is_ascii_digit())
+            || last
+                .get(..2)
+                .is_some_and(|it| it.eq_ignore_ascii_case("0x"));
+        if is_number && host.parse::<Ipv4Addr>().is_err() {
+            return None;
+        }
+        (host, port)
+    };
+    let Some(port) = port.strip_prefix(':') else {
+        return port.is_empty().then_some((host, None));
+    };
+    let is_port = !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
+    let port = port.parse().ok().filter(|_| is_port)?;
+    Some((host, Some(port)))
 }
 
 /// Returns `text` as the value of a parameter in a query or a form.
@@ -271,6 +303,22 @@ mod tests {
             ("/a b", None),
             ("/a\r\nb", None),
             ("https://s.exa mple/", None),
+            ("https://s.example:+443/", None),
+            ("https://s.example:65536/", None),
+            ("https://s.example:/", None),
+            ("https://127.1/", None),
+            ("https://2130706433/", None),
+            ("https://0x7f.1/", None),
+            ("https://a.0X7f/", None),
+            ("https://127.0.0.1./", None),
+            ("https://0/", None),
+            ("https://[::1]:+443/", None),
+            ("https://[::1]x/", None),
+            ("https://[fe80::1%25lo]/", None),
+            ("https://s%2eexample/", None),
+            ("https://a:b:1/", None),
+            ("https://s.example.:1/", Some("https://s.example.:1/")),
+            ("https://0x.example/", Some("https://0x.example/")),
         ];
         for (location, expected) in cases {
             let found = here.join(location).ok().map(|it| it.full());
@@ -342,12 +390,30 @@ mod tests {
                 "https://localhost/",
                 Err(Refusal::Private),
             ),
+            (
+                "https://r.example/",
+                "https://LOCALHOST./",
+                Err(Refusal::Private),
+            ),
+            (
+                "https://r.example/",
+                "https://100.64.0.1/",
+                Err(Refusal::Private),
+            ),
+            (
+                "https://r.example/",
+                "https://0.0.0.1:443/",
+                Err(Refusal::Private),
+            ),
+            ("https://r.example/", "https://100.128.0.1/", Ok(())),
+            ("https://r.example/", "https://10.0.0.9:5000/", Ok(())),
             ("https://10.0.0.2/", "https://10.0.0.3/", Ok(())),
             ("http://localhost:5000/", "http://127.0.0.1:5001/", Ok(())),
             ("https://10.0.0.2/", "https://8.8.8.8/", Ok(())),
         ];
         for (from, to, expected) in cases {
-            assert_eq!(url(from).check_step_to(&url(to)), expected, "{from} {to}");
+            let found = url(from).check_step_to(&url(to), &["10.0.0.9:5000".to_owned()]);
+            assert_eq!(found, expected, "{from} {to}");
         }
     }
 
@@ -358,7 +424,7 @@ mod tests {
             let Ok(there) = here.join(&text) else { return Ok(()) };
             prop_assert_eq!(Url::parse(&there.full()), Ok(there.clone()));
             prop_assert!(there.is_same_origin(&there));
-            there.check_step_to(&here).ok();
+            there.check_step_to(&here, &[]).ok();
         }
     }
 }

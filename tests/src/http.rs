@@ -56,7 +56,7 @@ impl Head {
 pub struct Request {
     /// What is asked.
     pub head: Head,
-    /// As long as `Content-Length` says.
+    /// As long as `Content-Length` says, or all chunks.
     pub body: Vec<u8>,
 }
 
@@ -172,6 +172,22 @@ impl Drop for Listener {
     }
 }
 
+fn chunks(reader: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim_end(), 16).map_err(io::Error::other)?;
+        let begin = body.len();
+        body.resize(begin + size, 0);
+        reader.read_exact(&mut body[begin..])?;
+        reader.read_exact(&mut [0; 2])?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
 fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Answer) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let Some(head) = Head::read(&mut reader)? else {
@@ -181,6 +197,9 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Answer) -> io::Result<(
     let length: usize = length.parse().unwrap_or_default();
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if head.header("transfer-encoding") == Some("chunked") {
+        body = chunks(&mut reader)?;
+    }
     let answer = answer(&Request { head, body });
     answer.send(reader.get_mut())
 }

@@ -24,6 +24,9 @@ pub(crate) trait Source: Read {
     /// Returns the offset of the first byte that can be had again.
     fn oldest(&self) -> u64;
 
+    /// Returns the offset of the next byte.
+    fn position(&self) -> u64;
+
     /// Returns how many bytes are still to come, if that is known.
     fn left(&self) -> Option<u64>;
 
@@ -173,6 +176,10 @@ impl Source for Feed {
         self.end - self.window_len as u64
     }
 
+    fn position(&self) -> u64 {
+        self.end - self.behind as u64
+    }
+
     fn left(&self) -> Option<u64> {
         None
     }
@@ -241,8 +248,12 @@ impl Source for Stored<'_> {
         0
     }
 
+    fn position(&self) -> u64 {
+        self.position
+    }
+
     fn left(&self) -> Option<u64> {
-        Some(self.blob.size - self.position)
+        Some(self.blob.size.saturating_sub(self.position))
     }
 
     fn failure(&mut self) -> Option<io::Error> {

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod faults;
+mod hostile;
 mod images;
 mod kit;
 mod redirects;

@@ -4,7 +4,7 @@ use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use layout::blob::MAX_DOCUMENT;
+use layout::blob::MAX_MANIFEST;
 use layout::digest::sha256;
 use registry::{Client, Error, Keychain, Options, Proxies};
 use tests::http::{Answer, Head, Listener, Request};
@@ -217,7 +217,7 @@ fn a_token_that_ended_early_is_fetched_anew_and_a_scope_that_is_asked_for_is_add
 
 #[test]
 fn an_answer_that_never_ends_is_not_read() {
-    let length = usize::try_from(MAX_DOCUMENT).unwrap() + 1;
+    let length = usize::try_from(MAX_MANIFEST).unwrap() + 1;
     let (registry, _) = server(move |request| match request.head.target.as_str() {
         "/v2/" => Answer::of(200, ""),
         _ => Answer::of(200, vec![b' '; length]),
