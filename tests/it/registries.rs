@@ -12,6 +12,7 @@ use tests::program::{Ran, requires_root};
 use tests::registry::{PASSWORD, Registry, USER, basic_header};
 
 mod access;
+mod base_images;
 mod cache_image;
 mod faults;
 mod rebases;
