@@ -8,6 +8,7 @@ pub(crate) mod config;
 mod detection_order;
 pub(crate) mod inspect;
 pub(crate) mod layout;
+pub(crate) mod manifest;
 pub(crate) mod rebase;
 pub(crate) mod report;
 pub(crate) mod run;

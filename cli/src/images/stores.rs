@@ -18,6 +18,15 @@ pub(crate) struct Registries {
     insecure_registry: Vec<String>,
 }
 
+impl Registries {
+    /// Returns the same, with one more registry.
+    pub(crate) fn and_insecure(&self, registry: &str) -> Self {
+        let mut all = self.clone();
+        all.insecure_registry.push(registry.to_owned());
+        all
+    }
+}
+
 /// The stores of one command. Nothing is connected to before an image is asked for.
 #[derive(Debug)]
 pub(crate) struct Stores<'a> {

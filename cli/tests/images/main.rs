@@ -9,6 +9,7 @@ mod faults;
 mod gc_and_copy;
 mod inspect;
 mod kit;
+mod manifests;
 mod pulls;
 mod rebase;
 mod run;

@@ -1,5 +1,8 @@
 use layout::{Image, Layout};
 use serde_json::json;
+use tests::engine::{Daemon, KINDS};
+use tests::fault_proxy::FaultProxy;
+use tests::registry::Registry;
 
 use crate::kit::{Site, app_image, open, run_image};
 
@@ -146,4 +149,67 @@ fn images_beside_it_are_not_lost() {
         .fails_with(&["holds other images too", "slipway layout copy oci:app:v1"]);
     let images = Layout::at(site.path("app")).images().unwrap().unwrap();
     assert_eq!(images.len(), 2);
+}
+
+#[test]
+fn an_app_in_a_registry_is_rebased_there_and_no_layer_of_it_travels() {
+    if !Registry::is_possible() {
+        return;
+    }
+    let (registry, site) = (Registry::start(), Site::new());
+    let proxy = FaultProxy::before(&registry.address());
+    let name = proxy.name("run");
+    run_image(&site.path("run"), "1");
+    app_image(&site.path("app"), "v1", &site.path("run"), &|[
+        metadata,
+        _,
+    ]| {
+        metadata["runImage"]["image"] = json!(name);
+    });
+    site.push("oci:app", &registry.name("app"));
+    run_image(&site.path("run"), "2");
+    site.push("oci:run", &registry.name("run"));
+
+    let app = proxy.name("app");
+    let more = ["--publish", "--report-output-dir", "report"];
+    let out = site.slipway(&[&["rebase", &app], &more[..]].concat()).ok();
+    assert!(out.ends_with(&format!("Successfully rebased image {app}\n")));
+    let (old, run) = (open(&site.path("app")), open(&site.path("run")));
+    for (_, layer) in old.layers().chain(run.layers()) {
+        assert!(proxy.seen("GET", layer.digest.as_ref()).is_empty());
+    }
+    let there = format!("docker://{}", registry.name("app"));
+    site.slipway(&["layout", "copy", &there, "oci:back"]).ok();
+    let back = open(&site.path("back"));
+    assert_rebased(&back, &old, &run);
+    let report = fs_err::read_to_string(site.path("report/report.toml")).unwrap();
+    assert!(report.contains(&back.digest().to_string()), "{report}");
+    site.slipway(&["layout", "verify", "back"]).ok();
+    site.slipway(&["rebase", "oci:app", "--publish"])
+        .fails_with(&["--publish is for a name in a registry"]);
+}
+
+#[test]
+fn foreign_an_app_in_a_daemon_is_rebased_there() {
+    for kind in KINDS {
+        let Some(daemon) = Daemon::start(kind) else {
+            return;
+        };
+        let (host, site) = (daemon.host(), Site::with_app());
+        let env = [("DOCKER_HOST", host.as_str())];
+        let slipway = |args: &[&str]| site.slipway_with(&env, args);
+        slipway(&["layout", "copy", "oci:app", "docker-daemon:app"]).ok();
+        run_image(&site.path("run2"), "2");
+        slipway(&["layout", "copy", "oci:run2", "docker-daemon:run"]).ok();
+        let before = daemon.run(&["image", "inspect", "--format", "{{.Id}}", "app"]);
+        slipway(&["rebase", "app"]).ok();
+        let after = daemon.run(&["image", "inspect", "--format", "{{.Id}}", "app"]);
+        assert_ne!(before, after, "{kind:?}");
+        slipway(&["layout", "copy", "docker-daemon:app", "oci:back"]).ok();
+        let (back, app) = (open(&site.path("back")), open(&site.path("app")));
+        let run = open(&site.path("run2"));
+        assert_eq!(back.diff_ids()[0], run.diff_ids()[0], "{kind:?}");
+        assert_eq!(back.diff_ids()[1..], app.diff_ids()[1..], "{kind:?}");
+        slipway(&["rebase", "absent"]).fails_with(&["has no image absent", &host]);
+    }
 }
