@@ -10,13 +10,13 @@ use tests::image;
 use tests::program::{Ran, requires, requires_root};
 
 mod by_hand;
-mod kubernetes;
-mod pack;
+pub(crate) mod kubernetes;
+pub(crate) mod pack;
 
 /// Whom the files of the run image belong to: neither the container's root nor the builder's user.
 const SOMEBODY: u32 = 4242;
 
-const RUN: &str = "registry.example/team/run:1.2";
+pub(crate) const RUN: &str = "registry.example/team/run:1.2";
 const RUN_PLACE: &str = "/layout-repo/registry.example/team/run/1.2";
 const APP_PLACE: &str = "/layout-repo/index.docker.io/library/sample/latest";
 
@@ -24,15 +24,19 @@ fn can_run() -> bool {
     requires_root() && requires(&["runc", "umoci"])
 }
 
-/// A builder that knows the run image, the app and empty volumes.
 fn site(script: &str) -> Site {
+    site_of(script, RUN)
+}
+
+/// A builder that knows the run image, the app and empty volumes.
+pub(crate) fn site_of(script: &str, run: &str) -> Site {
     let site = Site::new(script);
     let cnb = |name: &str, text: String| {
         fs::write(site.path("builder/rootfs/cnb").join(name), text).unwrap();
     };
-    cnb("run.toml", format!("[[images]]\nimage = \"{RUN}\"\n"));
+    cnb("run.toml", format!("[[images]]\nimage = \"{run}\"\n"));
     // What took its place before Platform API 0.12.
-    cnb("stack.toml", format!("[run-image]\nimage = \"{RUN}\"\n"));
+    cnb("stack.toml", format!("[run-image]\nimage = \"{run}\"\n"));
     fresh_volumes(&site);
     site.folder("output", USER);
     site
@@ -49,7 +53,7 @@ fn fresh_volumes(site: &Site) {
 
 /// Returns the image, after reading all of it: every blob is there and is what its digest says.
 #[track_caller]
-fn whole(layout: &Path) -> image::Written {
+pub(crate) fn whole(layout: &Path) -> image::Written {
     let written = image::read(layout);
     for layer in written.manifest["layers"].as_array().unwrap() {
         image::read_blob(layout, layer);
@@ -109,7 +113,7 @@ fn pod_site(script: &str) -> Site {
 }
 
 /// Platforms read the digest out of report.toml with tools of the shell, each in its own way.
-fn grep_the_digest(report: &Path, digest: &str) {
+pub(crate) fn grep_the_digest(report: &Path, digest: &str) {
     for pipeline in [
         "grep digest \"$0\" | cut -d'\"' -f2",
         "grep digest \"$0\" | cut -d'\"' -f2 | cut -d'\"' -f2 | tr -d '\\n'",

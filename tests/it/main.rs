@@ -32,6 +32,7 @@ mod rebuild;
 mod registries;
 mod restore;
 mod samples;
+mod sequences;
 mod shapes;
 mod slipway;
 mod umask;

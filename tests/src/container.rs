@@ -192,6 +192,12 @@ impl Container<'_> {
         self
     }
 
+    /// Sets the group, where it is not that of the same number as the user.
+    pub fn group(mut self, id: u32) -> Self {
+        self.config["process"]["user"]["gid"] = json!(id);
+        self
+    }
+
     /// Makes the root file system read-only, with a tmpfs on /tmp.
     pub fn read_only(mut self) -> Self {
         self.config["root"]["readonly"] = json!(true);
@@ -213,7 +219,7 @@ impl Container<'_> {
         self
     }
 
-    /// Binds a folder of the site; `mode` is `ro` or `rw`.
+    /// Binds a folder of the site, or whatever an absolute path names; `mode` is `ro` or `rw`.
     pub fn bind(mut self, folder: &str, place: &str, mode: &str) -> Self {
         let source = self.site.path(folder);
         let mount = json!({"destination": place, "source": source, "type": "bind", "options": ["rbind", mode]});

@@ -1,5 +1,6 @@
 //! kpack, Tekton and Shipwright: their lines, with layouts in place of their registries.
 
+use std::path::Path;
 use std::process::Command;
 
 use fs_err as fs;
@@ -11,17 +12,17 @@ use tests::program::{Ran, requires};
 
 use super::{LAYOUT, RUN, assert_alone, can_run, grep_the_digest, pod, pod_site, whole};
 
-/// What one shell step of Shipwright does: it says which process is the default where no buildpack does, and reads the
+/// What one shell step of Shipwright does for `$APP`: it says which process is the default where no buildpack does, and reads the
 /// digest of what it exported.
-const ONE_STEP: &str = r#"set -euo pipefail
-/cnb/lifecycle/analyzer -layers=/layers -run-image="$RUN" sample
+pub(crate) const ONE_STEP: &str = r#"set -euo pipefail
+/cnb/lifecycle/analyzer -layers=/layers -run-image="$RUN" "$APP"
 /cnb/lifecycle/detector -app=/workspace -layers=/layers
 /cnb/lifecycle/restorer -cache-dir=/cache -layers=/layers
 /cnb/lifecycle/builder -app=/workspace -layers=/layers
 exporter_args=( -layers=/layers -report=/tmp/report.toml -cache-dir=/cache -app=/workspace )
 grep -q "buildpack-default-process-type" /layers/config/metadata.toml || exporter_args+=( -process-type web )
 echo "exporting with ${#exporter_args[@]} words"
-/cnb/lifecycle/exporter "${exporter_args[@]}" sample
+/cnb/lifecycle/exporter "${exporter_args[@]}" "$APP"
 grep digest /tmp/report.toml | tr -d ' \"\n' | sed s/digest=// >/var/report/digest
 "#;
 
@@ -41,6 +42,7 @@ fn foreign_one_step_runs_all_phases_and_greps() {
             .env(&[
                 "CNB_INSECURE_REGISTRIES=registry.example:5000,",
                 &format!("RUN={RUN}"),
+                "APP=sample",
             ])
             .line("bash /workspace/.step.sh")
             .ok();
@@ -168,16 +170,28 @@ fn foreign_kpack_lines_are_understood() {
     }
 }
 
-/// What a task does with the labels of an image.
+/// What a task does with the labels of an image, which skopeo finds by the arguments, with a file to put its config into.
 const READ_LABELS: &str = r#"set -euo pipefail
-skopeo inspect --config "oci:$0:latest" >"$0.json"
+skopeo inspect --config "$@" >"$0"
 label() { jq -r --arg key "$1" ".config.Labels[\$key] | fromjson | $2" "$3"; }
-label io.buildpacks.build.metadata '.buildpacks[].id' "$0.json"
-label io.buildpacks.build.metadata '.processes[] | "\(.type) \(.command[0]) \(.direct) \(.buildpackID)"' "$0.json"
-label io.buildpacks.build.metadata '.launcher.version | split("+")[0]' "$0.json"
-label io.buildpacks.lifecycle.metadata '.buildpacks[0].layers.greeting | "\(.launch) \(.cache) \(.data.number)"' "$0.json"
-label io.buildpacks.lifecycle.metadata '.runImage.image' "$0.json"
+label io.buildpacks.build.metadata '.buildpacks[].id' "$0"
+label io.buildpacks.build.metadata '.processes[] | "\(.type) \(.command[0]) \(.direct) \(.buildpackID)"' "$0"
+label io.buildpacks.build.metadata '.launcher.version | split("+")[0]' "$0"
+label io.buildpacks.lifecycle.metadata '.buildpacks[0].layers.greeting | "\(.launch) \(.cache) \(.data.number)"' "$0"
+label io.buildpacks.lifecycle.metadata '.runImage.image' "$0"
 "#;
+
+/// Returns what a task reads out of the labels of [`BUILD_HELLO`]'s image.
+pub(crate) fn read_labels(config: &Path, image: &[&str]) -> String {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", READ_LABELS]).arg(config).args(image);
+    Ran::of(&mut bash).ok()
+}
+
+/// Returns what is to be read there.
+pub(crate) fn labels(run: &str) -> String {
+    format!("acme/hello\nweb /bin/sh true acme/hello\n0.21.17\ntrue true 3\n{run}\n")
+}
 
 #[test]
 fn foreign_labels_are_read_with_skopeo_and_jq() {
@@ -189,10 +203,7 @@ fn foreign_labels_are_read_with_skopeo_and_jq() {
         "/cnb/lifecycle/creator -app=/workspace -cache-dir=/cache -report=/var/report/report.toml -run-image={RUN} sample"
     );
     pod(&site, "0.13").env(LAYOUT).line(&line).ok();
-    let mut bash = Command::new("bash");
-    bash.args(["-c", READ_LABELS]).arg(site.path("output"));
-    assert_eq!(
-        Ran::of(&mut bash).ok(),
-        format!("acme/hello\nweb /bin/sh true acme/hello\n0.21.17\ntrue true 3\n{RUN}\n")
-    );
+    let image = format!("oci:{}:latest", site.path("output").display());
+    let found = read_labels(&site.path("config.json"), &[&image]);
+    assert_eq!(found, labels(RUN));
 }

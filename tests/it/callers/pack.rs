@@ -24,13 +24,14 @@ fn pack_site() -> Site {
     site
 }
 
-fn pack_volumes(site: &Site) {
+/// What pack puts into the volumes of one build.
+pub(crate) fn pack_volumes(site: &Site) {
     fresh_volumes(site);
     site.file("layers/project-metadata.toml", "", 0, 0o755);
 }
 
 /// A container as pack makes each of them.
-fn pack(site: &Site, from: From) -> Container<'_> {
+pub(crate) fn pack(site: &Site, from: From) -> Container<'_> {
     site.container(from)
         .workdir("/layers")
         .env(&["CNB_PLATFORM_API=0.15", "CNB_EXEC_ENV=production"])
