@@ -13,7 +13,7 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 
-use layout::digest::sha256;
+use layout::digest::{Verified, sha256};
 use layout::draft::{Draft, NewImage, Origin, Wanted};
 use layout::image::open_layer;
 use layout::layer::{self, Layer, WriteOptions, Written, diff_id_with_tee};
@@ -169,7 +169,13 @@ impl DaemonDraft {
             return Err(self.absent(layer));
         };
         let name = self.next_name();
-        self.send(&name, tar.size(), &mut tar.reader())?;
+        let (what, size) = (format!("layer {}", layer.diff_id), Some(tar.size()));
+        let verified = Verified::new(tar.reader(), &layer.diff_id.0, size, what);
+        let mut verified = verified.ok_or_else(|| {
+            let problem = format!("{} is a digest of an unknown kind", layer.diff_id);
+            self.here(problem)
+        })?;
+        self.send(&name, tar.size(), &mut verified)?;
         self.sent.insert(layer.diff_id.clone(), name);
         Ok(())
     }
@@ -232,7 +238,8 @@ impl DaemonDraft {
         let here = |error: blob::Error| self.here(error);
         // Of a compressed layer only its end tells how long it is.
         let tar = open_layer(&**blobs, &layer.descriptor, &layer.diff_id).map_err(here)?;
-        let spool = |mut tar| LayerTar::spooled(&mut tar).map_err(|error| here(error.into()));
+        let size = layer.descriptor.size;
+        let spool = |mut tar| LayerTar::spooled(&mut tar, size).map_err(|error| here(error.into()));
         tar.map(spool).transpose()
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use layout::manifest::Platform;
 use layout::name::Identifier;
+use layout::text::printable;
 use layout::{Digest, Image, Reference, json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,9 @@ const ASK_VERSIONS: &str = "ask for versions";
 
 /// Bytes that a description of an image may have.
 const MAX_DOCUMENT: u64 = 16 << 20;
+
+/// Characters that an error shows of what a daemon says.
+const MAX_SHOWN: usize = 1000;
 
 /// Connections that a phase needs at once: one that takes an image in, and one for everything else.
 const AT_ONCE: usize = 2;
@@ -143,8 +147,10 @@ impl Engine {
         let path = format!("/images/{}?force=1", encoded(name));
         let answer = self.send(&doing, "DELETE", &path, SHORT)?;
         if answer.status == 404 {
+            // It may have been removed by the first of two requests, whose answer was lost.
+            let is_removed = answer.is_repeated;
             answer.skip();
-            return Ok(false);
+            return Ok(is_removed);
         }
         self.succeeded(&doing, answer)?.skip();
         Ok(true)
@@ -240,7 +246,7 @@ impl Engine {
         let version = Version::parse(&found).filter(|version| *version >= OLDEST);
         let version = version.ok_or_else(|| Error::ApiVersion {
             host: self.host().clone(),
-            found,
+            found: printable(&found, MAX_SHOWN),
             oldest: OLDEST_TEXT,
         })?;
         let offer = Offer {
@@ -389,7 +395,7 @@ impl Engine {
         Error::Answer {
             doing: doing.to_owned(),
             host: self.host().clone(),
-            message,
+            message: printable(&message, MAX_SHOWN),
         }
     }
 }

@@ -80,15 +80,18 @@ impl Client {
 
     /// Sends a request that may be sent twice, and reads the head of the answer.
     pub(crate) fn send(self: &Arc<Self>, request: Request<'_>) -> Result<Answer, Failure> {
+        let mut is_repeated = false;
         if let Some(connection) = self.take_idle() {
             match self.send_on(connection, request) {
                 // The daemon hung up between two requests, which it may.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => is_repeated = true,
                 answer => return answer.map_err(Failure::Talk),
             }
         }
         let connection = Connection::open(&self.host).map_err(Failure::Connect)?;
-        self.send_on(connection, request).map_err(Failure::Talk)
+        let mut answer = self.send_on(connection, request).map_err(Failure::Talk)?;
+        answer.is_repeated = is_repeated;
+        Ok(answer)
     }
 
     fn send_on(
@@ -158,6 +161,8 @@ enum Stream {
 #[derive(Debug)]
 struct Connection {
     stream: BufReader<Stream>,
+    /// How long the other side may be silent, and take for a head.
+    patience: Duration,
 }
 
 impl Connection {
@@ -168,6 +173,7 @@ impl Connection {
         };
         Ok(Self {
             stream: BufReader::with_capacity(64 << 10, stream),
+            patience: SHORT,
         })
     }
 
@@ -178,7 +184,8 @@ impl Connection {
         self.stream.buffer().is_empty() && peeked == Err(rustix::io::Errno::AGAIN)
     }
 
-    fn be_patient(&self, patience: Duration) -> io::Result<()> {
+    fn be_patient(&mut self, patience: Duration) -> io::Result<()> {
+        self.patience = patience;
         let patience = Some(patience);
         match self.stream.get_ref() {
             Stream::Unix(stream) => stream
@@ -242,13 +249,17 @@ impl AsFd for Stream {
 /// Says what the kernel calls `Resource temporarily unavailable` and `Broken pipe`.
 fn explained(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => io::Error::new(
-            io::ErrorKind::TimedOut,
-            "it has not answered for a long time\nsee its log",
-        ),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silent(),
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => hung_up(),
         _ => error,
     }
+}
+
+fn silent() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "it has not answered for a long time\nsee its log",
+    )
 }
 
 fn hung_up() -> io::Error {

@@ -171,7 +171,7 @@ impl DaemonBlobs {
         &self.id
     }
 
-    /// Returns a layer's tar, which is verified while it is read, and its size; `None` if the image has no such layer.
+    /// Returns a layer's tar, which whoever reads it has to verify; `None` if the image has no such layer.
     pub(crate) fn layer(&self, diff_id: &DiffId) -> Result<Option<LayerTar>, Error> {
         if !self.diff_ids.contains(diff_id) {
             return Ok(None);

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use layout::blob::Section;
@@ -25,6 +25,12 @@ const MAX_IMAGE: u64 = 256 << 30;
 /// Bytes that `manifest.json` and a config may have.
 const MAX_DOCUMENT: u64 = 16 << 20;
 
+/// Bytes that a layer's tar may have, however few its blob has; and how many more than these each of them may stand for.
+const MAX_PLAIN: (u64, u64) = (1 << 30, 200);
+
+/// Files and links that an image may have, and bytes of all of their names.
+const MAX_MEMBERS: (usize, usize) = (100_000, 16 << 20);
+
 /// Links that may lead from one to the next.
 const MAX_LINKS: usize = 8;
 
@@ -34,6 +40,8 @@ pub(crate) struct Saved {
     image: Digest,
     file: Arc<fs::File>,
     contents: Contents,
+    /// Layers that were compressed, by diffID, each in a file of its own.
+    plain: Mutex<HashMap<String, LayerTar>>,
 }
 
 /// What is in the file.
@@ -65,10 +73,20 @@ impl LayerTar {
         }
     }
 
-    /// Writes a tar into a file without a name.
-    pub(crate) fn spooled(tar: &mut dyn Read) -> io::Result<Self> {
+    /// Writes the tar that comes of a blob of so many bytes into a file without a name.
+    pub(crate) fn spooled(tar: &mut dyn Read, blob_size: u64) -> io::Result<Self> {
+        let (least, factor) = MAX_PLAIN;
+        let most = blob_size.saturating_mul(factor).clamp(least, MAX_IMAGE);
+        Self::spooled_within(tar, most)
+    }
+
+    fn spooled_within(tar: &mut dyn Read, most: u64) -> io::Result<Self> {
         let file = scratch()?;
-        let size = io::copy(tar, &mut &file)?;
+        let size = io::copy(&mut tar.take(most.saturating_add(1)), &mut &file)?;
+        if size > most {
+            let problem = format!("a layer has more than {most} bytes when it is unpacked");
+            return Err(damaged(&problem));
+        }
         Ok(Self::new(&Arc::new(file), 0, size))
     }
 
@@ -105,6 +123,7 @@ impl Saved {
             image: image.clone(),
             file,
             contents,
+            plain: Mutex::default(),
         })
     }
 
@@ -127,8 +146,14 @@ impl Saved {
         if !is_compressed(&magic[..read]) {
             return Ok(tar);
         }
+        let mut known = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plain) = known.get(diff_id.0.as_ref()) {
+            return Ok(plain.clone());
+        }
         let mut plain = decompressed(Box::new(tar.reader())).map_err(here)?;
-        LayerTar::spooled(&mut plain).map_err(here)
+        let plain = LayerTar::spooled(&mut plain, tar.size()).map_err(here)?;
+        known.insert(diff_id.to_string(), plain.clone());
+        Ok(plain)
     }
 }
 
@@ -194,8 +219,14 @@ impl Members {
         let mut file = file;
         file.rewind()?;
         let mut archive = tar::Archive::new(file);
+        let (mut members, mut names) = MAX_MEMBERS;
+        let too_many = || damaged("it has more files than any image");
         for entry in archive.entries_with_seek()? {
             let entry = entry?;
+            let name_len =
+                entry.path_bytes().len() + entry.link_name_bytes().map_or(0, |it| it.len());
+            members = members.checked_sub(1).ok_or_else(too_many)?;
+            names = names.checked_sub(name_len).ok_or_else(too_many)?;
             let name = clean("", &String::from_utf8_lossy(&entry.path_bytes()));
             match entry.header().entry_type() {
                 EntryType::Regular | EntryType::Continuous => {

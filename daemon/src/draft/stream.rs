@@ -49,14 +49,16 @@ impl Write for Both<'_> {
 
 /// A reader of so many bytes, no fewer and no more, that remembers if it was the one that failed.
 pub(super) struct Exact<'r> {
-    inner: io::Take<&'r mut dyn Read>,
+    inner: &'r mut dyn Read,
+    left: u64,
     pub(super) failed: bool,
 }
 
 impl<'r> Exact<'r> {
     pub(super) fn new(inner: &'r mut dyn Read, size: u64) -> Self {
         Self {
-            inner: inner.take(size),
+            inner,
+            left: size,
             failed: false,
         }
     }
@@ -64,13 +66,21 @@ impl<'r> Exact<'r> {
 
 impl Read for Exact<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match self.inner.read(buffer) {
-            Ok(0) if self.inner.limit() > 0 && !buffer.is_empty() => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "a file became shorter while it was read",
-            )),
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let changed = |how: &str| {
+            let problem = format!("a file became {how} while it was read");
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem))
+        };
+        let most = usize::try_from(self.left).map_or(buffer.len(), |it| it.min(buffer.len()));
+        // At its end as well, where a reader that checks what it reads says so.
+        let read = match self.inner.read(&mut buffer[..most.max(1)]) {
+            Ok(0) if self.left > 0 => changed("shorter"),
+            Ok(read) if read > most => changed("longer"),
             read => read,
         };
+        self.left -= read.as_ref().map_or(0, |it| *it as u64);
         self.failed |= read.is_err();
         read
     }

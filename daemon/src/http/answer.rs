@@ -2,11 +2,15 @@
 
 use std::io::{self, BufRead as _, ErrorKind, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::{Client, Connection, hung_up};
+use super::{Client, Connection, hung_up, silent};
 
 /// Bytes that a head may have; a daemon's has some hundred.
 const MAX_HEAD: u64 = 64 << 10;
+
+/// Heads that may come before the one that counts.
+const MAX_INTERIM: usize = 10;
 
 /// The head of an answer, and its body, not read yet.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) struct Answer {
     /// `200` and the like.
     pub(crate) status: u16,
     fields: Vec<(String, String)>,
+    /// Whether the request was sent twice: the daemon may have done at the first what it was asked for.
+    pub(crate) is_repeated: bool,
     /// What follows the head.
     pub(crate) body: Body,
 }
@@ -42,23 +48,28 @@ enum Left {
 
 impl Answer {
     pub(super) fn read(mut connection: Connection, client: &Arc<Client>) -> io::Result<Self> {
-        let mut head = read_head(&mut connection)?;
+        let deadline = Deadline::after(connection.patience);
+        let mut head = read_head(&mut connection, deadline)?;
+        let mut interim = 0;
         while head.status < 200 {
             // `100 Continue`, which nobody asked for, but anybody may send.
-            head = read_head(&mut connection)?;
+            interim += 1;
+            if interim > MAX_INTERIM {
+                return Err(damaged("an answer that does not come to its point"));
+            }
+            head = read_head(&mut connection, deadline)?;
         }
-        let left = match (
-            head.field("transfer-encoding"),
-            head.field("content-length"),
-        ) {
+        let (coding, length) = (head.one("transfer-encoding")?, head.one("content-length")?);
+        let left = match (coding, length) {
             _ if head.status == 204 || head.status == 304 => Left::Bytes(0),
             (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Left::NextChunk,
             (Some(_), _) => return Err(damaged("a transfer coding other than chunked")),
             (None, Some(length)) => Left::Bytes(parse(length, 10)?),
             (None, None) => Left::All,
         };
-        let close = head.field("connection");
-        let is_last = head.is_old || close.is_some_and(|it| it.eq_ignore_ascii_case("close"));
+        // Who gives both may have been made to: what comes next is not trusted.
+        let is_doubtful = coding.is_some() && length.is_some();
+        let is_last = head.is_old || head.closes() || is_doubtful;
         let keep = !is_last && !matches!(left, Left::All);
         let mut body = Body {
             connection: Some(connection),
@@ -71,6 +82,7 @@ impl Answer {
         }
         Ok(Self {
             status: head.status,
+            is_repeated: false,
             fields: head.fields,
             body,
         })
@@ -105,8 +117,42 @@ struct Head {
 }
 
 impl Head {
-    fn field(&self, name: &str) -> Option<&str> {
-        field(&self.fields, name)
+    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let fields = self.fields.iter().filter(move |(key, _)| key == name);
+        fields.map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the value of a field that says the same wherever it stands.
+    fn one(&self, name: &'static str) -> io::Result<Option<&str>> {
+        let mut all = self.all(name);
+        let first = all.next();
+        if all.any(|it| Some(it) != first) {
+            return Err(damaged(&format!("more than one {name}")));
+        }
+        Ok(first)
+    }
+
+    /// Returns whether the connection ends with this answer.
+    fn closes(&self) -> bool {
+        let mut options = self.all("connection").flat_map(|it| it.split(','));
+        options.any(|it| it.trim().eq_ignore_ascii_case("close"))
+    }
+}
+
+/// Until when something has to be whole, however often a little of it comes.
+#[derive(Clone, Copy)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        Self(Instant::now().checked_add(patience))
+    }
+
+    fn check(self) -> io::Result<()> {
+        match self.0 {
+            Some(deadline) if Instant::now() > deadline => Err(silent()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -115,25 +161,27 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.find_map(|(key, value)| (key == name).then_some(value.as_str()))
 }
 
-fn read_head(connection: &mut Connection) -> io::Result<Head> {
+fn read_head(connection: &mut Connection, deadline: Deadline) -> io::Result<Head> {
     let mut left = MAX_HEAD;
-    let first = line(connection, &mut left)?;
+    let first = line(connection, &mut left, deadline)?;
     let mut words = first.splitn(3, ' ');
     let (version, status) = (words.next().unwrap_or_default(), words.next());
-    let is_status = |text: &&str| text.len() == 3;
+    let is_status = |text: &&str| text.len() == 3 && text.bytes().all(|it| it.is_ascii_digit());
     let status = status.filter(is_status).and_then(|it| it.parse().ok());
     let (true, Some(status)) = (version.starts_with("HTTP/1."), status) else {
         return Err(damaged("an answer that is no HTTP"));
     };
     let mut fields = Vec::new();
     loop {
-        let line = line(connection, &mut left)?;
+        let line = line(connection, &mut left, deadline)?;
         if line.is_empty() {
             break;
         }
-        let (name, value) = line
-            .split_once(':')
-            .ok_or(damaged("a field without a name"))?;
+        let field = line.split_once(':');
+        // Also what stands before the colon with a blank, or goes on with the line above: others read that otherwise.
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|it| it.is_ascii_graphic());
+        let field = field.filter(|(name, _)| is_name(name));
+        let (name, value) = field.ok_or(damaged("a field without a name"))?;
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     Ok(Head {
@@ -144,11 +192,21 @@ fn read_head(connection: &mut Connection) -> io::Result<Head> {
 }
 
 /// Reads a line, without its break.
-fn line(connection: &mut Connection, left: &mut u64) -> io::Result<String> {
+fn line(connection: &mut Connection, left: &mut u64, deadline: Deadline) -> io::Result<String> {
     let mut line = Vec::new();
     let mut limited = (&mut connection.stream).take(*left);
-    let read = limited.read_until(b'\n', &mut line)?;
-    *left -= read as u64;
+    while !line.ends_with(b"\n") {
+        let waiting = limited.fill_buf()?;
+        if waiting.is_empty() {
+            break;
+        }
+        let end = waiting.iter().position(|it| *it == b'\n');
+        let taken = end.map_or(waiting.len(), |at| at + 1);
+        line.extend_from_slice(&waiting[..taken]);
+        limited.consume(taken);
+        deadline.check()?;
+    }
+    *left -= line.len() as u64;
     if line.pop() != Some(b'\n') {
         return Err(if *left == 0 {
             damaged("a head without an end")
@@ -207,12 +265,13 @@ impl Body {
             return Ok(());
         };
         let mut left = MAX_HEAD;
-        let size = line(connection, &mut left)?;
+        let deadline = Deadline::after(connection.patience);
+        let size = line(connection, &mut left, deadline)?;
         let size = size.split(';').next().unwrap_or_default();
         let size = parse(size.trim_end(), 16)?;
         self.left = Left::Chunk(size);
         if size == 0 {
-            while !line(connection, &mut left)?.is_empty() {}
+            while !line(connection, &mut left, deadline)?.is_empty() {}
             self.end();
         }
         Ok(())

@@ -82,6 +82,23 @@ fn what_is_no_answer_is_refused() {
         ("HTTP/2 200\r\n\r\n", "no HTTP"),
         ("HTTP/1.1 2000 OK\r\n\r\n", "no HTTP"),
         ("HTTP/1.1 OK\r\n\r\n", "no HTTP"),
+        ("HTTP/1.1 +20 OK\r\n\r\n", "no HTTP"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\na",
+            "field without a name",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX: y\r\n Content-Length: 1\r\n\r\na",
+            "field without a name",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "more than one content-length",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "more than one transfer-encoding",
+        ),
         ("HTTP/1.1 200 OK\r\nnothing\r\n\r\n", "field without a name"),
         ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "no number"),
         (
@@ -112,6 +129,9 @@ fn what_is_no_answer_is_refused() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(11);
+    let error = body(&Fake::start(move |_| Reply::Say(interim.clone()))).unwrap_err();
+    assert!(error.to_string().contains("come to its point"), "{error}");
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(100_000));
     let error = body(&Fake::start(move |_| Reply::Say(endless.clone()))).unwrap_err();
     assert!(error.to_string().contains("head without an end"), "{error}");
@@ -151,6 +171,17 @@ fn a_connection_that_the_daemon_closed_is_replaced() {
     let client = self::client(&fake);
     client.send(GET).unwrap().into_bytes(3).unwrap();
     assert!(client.idle().is_empty());
+    // Nor one that may have two bodies on it, by the one field or the other.
+    for text in [
+        "HTTP/1.1 200 OK\r\nConnection: x\r\nConnection: y, Close\r\nContent-Length: 3\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 13\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ] {
+        let fake = saying(text);
+        let client = self::client(&fake);
+        let answer = client.send(GET).unwrap();
+        assert_eq!(answer.into_bytes(3).unwrap(), b"abc");
+        assert!(client.idle().is_empty(), "{text}");
+    }
     let fake = Fake::start(|_| ok("abc"));
     let client = self::client(&fake);
     let mut answer = client.send(GET).unwrap();
@@ -198,6 +229,56 @@ fn a_daemon_that_says_nothing_is_not_waited_for_for_ever() {
         error.to_string(),
         "it has not answered for a long time\nsee its log"
     );
+}
+
+/// A head that comes byte by byte is as good as none.
+#[test]
+fn a_daemon_that_says_a_little_now_and_then_is_not_waited_for_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let trickle = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let client = Arc::new(Client::new(Host::Unix(path)));
+    let patience = Duration::from_millis(50);
+    let Err(Failure::Talk(error)) = client.send(Request { patience, ..GET }) else {
+        panic!("nobody answered");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    trickle.join().unwrap();
+}
+
+/// What was removed by a request whose answer was lost is absent at the next.
+#[test]
+fn an_answer_to_a_request_that_was_sent_twice_says_so() {
+    let times = std::sync::atomic::AtomicUsize::new(0);
+    let fake =
+        Fake::start(
+            move |_| match times.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                1 => Reply::HangUp(0),
+                _ => ok("abc"),
+            },
+        );
+    let client = client(&fake);
+    let first = client.send(GET).unwrap();
+    assert!(!first.is_repeated);
+    first.into_bytes(3).unwrap();
+    assert!(client.send(GET).unwrap().is_repeated);
+}
+
+#[test]
+fn writing_on_after_a_failure_fails() {
+    let fake = Fake::start(|_| Reply::HangUp(0));
+    let mut upload = client(&fake).upload(GET, "text/plain").unwrap();
+    let chunk = [1; 1 << 20];
+    while upload.write_all(&chunk).is_ok() {}
+    for _ in 0..3 {
+        upload.write_all(&chunk).unwrap_err();
+    }
 }
 
 #[test]

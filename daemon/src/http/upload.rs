@@ -37,7 +37,7 @@ impl Upload {
     }
 
     /// Returns the answer of a daemon that did not wait for the end, to which nothing can be sent any more.
-    pub(crate) fn interrupted(self) -> Option<Answer> {
+    pub(crate) fn interrupted(mut self) -> Option<Answer> {
         // What there is was sent before the daemon stopped to listen.
         self.connection.be_patient(SHORT).ok()?;
         Answer::read(self.connection, &self.client).ok()
@@ -50,10 +50,11 @@ impl Upload {
         }
         let size = format!("{:x}\r\n", self.waiting.len());
         self.waiting.extend_from_slice(b"\r\n");
-        self.connection.write_all(size.as_bytes())?;
-        self.connection.write_all(&self.waiting)?;
+        let sent = self.connection.write_all(size.as_bytes());
+        let sent = sent.and_then(|()| self.connection.write_all(&self.waiting));
+        // Also what was not sent: nothing is, after the middle of a chunk.
         self.waiting.clear();
-        Ok(())
+        sent
     }
 }
 

@@ -105,6 +105,24 @@ fn every_daemon_s_format_is_read() {
     }
 }
 
+/// A small blob may stand for a disk full of zeros.
+#[test]
+fn a_layer_that_is_unpacked_has_a_limit() {
+    let spooled = |most| LayerTar::spooled_within(&mut io::repeat(0).take(100), most);
+    assert_eq!(spooled(100).unwrap().size(), 100);
+    let error = spooled(99).unwrap_err().to_string();
+    assert!(error.contains("more than 99 bytes"), "{error}");
+}
+
+#[test]
+fn an_image_of_more_files_than_any_is_refused() {
+    let (most, _) = MAX_MEMBERS;
+    let empty = tar(&[("x", LINK, b"y")]);
+    let many = empty[..512].repeat(most + 1);
+    let error = read(&many).unwrap_err();
+    assert!(error.contains("more files than any image"), "{error}");
+}
+
 #[test]
 fn what_is_no_image_is_damaged() {
     let one = config(&["one"]);
