@@ -212,7 +212,7 @@ impl Engine {
                 None => self.damaged(doing, error),
             })?;
             if let Some(text) = message.text() {
-                return Err(self.refused(doing, text));
+                return Err(self.refused(doing, &text));
             }
         }
         Ok(())
@@ -332,9 +332,9 @@ impl Engine {
         let text = said.and_then(Words::text);
         let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
         if text.is_empty() {
-            return Err(self.refused(doing, format!("status {status}")));
+            return Err(self.refused(doing, &format!("status {status}")));
         }
-        Err(self.refused(doing, text))
+        Err(self.refused(doing, &text))
     }
 
     fn parse<T: DeserializeOwned>(&self, doing: &str, answer: Answer) -> Result<T, Error> {
@@ -391,11 +391,11 @@ impl Engine {
         }
     }
 
-    fn refused(&self, doing: &str, message: String) -> Error {
+    fn refused(&self, doing: &str, message: &str) -> Error {
         Error::Answer {
             doing: doing.to_owned(),
             host: self.host().clone(),
-            message: printable(&message, MAX_SHOWN),
+            message: printable(message, MAX_SHOWN),
         }
     }
 }

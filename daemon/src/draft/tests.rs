@@ -193,6 +193,35 @@ fn the_stream_is_what_docker_loads() {
     );
 }
 
+/// Another daemon may save other bytes than those of the layer: they are not loaded as it.
+#[test]
+fn a_layer_of_another_daemon_is_verified_while_it_is_sent() {
+    let id = sha256(b"one");
+    let config = format!(r#"{{"rootfs":{{"diff_ids":["{id}"]}}}}"#);
+    let manifest = r#"[{"Config":"c","Layers":["l"]}]"#;
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, text) in [("l", "two"), ("c", &config), ("manifest.json", manifest)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        archive
+            .append_data(&mut header, name, text.as_bytes())
+            .unwrap();
+    }
+    let archive = String::from_utf8(archive.into_inner().unwrap()).unwrap();
+    let inspected = format!(r#"{{"Id":"{id}","RootFS":{{"Layers":["{id}"]}}}}"#);
+    let (_other, elsewhere) = Fake::engine(move |line| match line.rsplit('/').next() {
+        Some("json") => ok(&inspected),
+        Some("history") => ok("[]"),
+        _ => ok(&archive),
+    });
+    let base = elsewhere.image("app", None).unwrap().unwrap();
+    let (fake, engine) = daemon("{}");
+    let error = commit(&engine, ImageEditor::from_base(&base), &[]).unwrap_err();
+    assert!(text(&error).contains("its digest is"), "{}", text(&error));
+    let seen = fake.seen();
+    assert!(seen.iter().all(|it| it.line != LOAD || !it.whole));
+}
+
 #[test]
 fn layers_of_a_chain_that_the_daemon_has_are_empty_files() {
     let dir = tempfile::tempdir().unwrap();

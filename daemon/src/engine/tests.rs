@@ -56,6 +56,32 @@ fn a_daemon_of_too_old_a_version_is_refused() {
 }
 
 #[test]
+fn what_a_daemon_wrote_neither_steers_nor_fills_the_terminal() {
+    let (_fake, engine) =
+        Fake::engine(|_| refused(500, &format!("\\u001b[2J{}", "x".repeat(100_000))));
+    let error = engine.image("app", None).unwrap_err().to_string();
+    assert!(
+        error.contains(": [2Jxxx") && error.ends_with("xxx..."),
+        "{error}"
+    );
+    assert!(error.len() < 2000);
+}
+
+/// The first request removed it, but the answer was lost.
+#[test]
+fn an_image_that_is_gone_at_the_second_try_is_removed() {
+    let (_fake, engine) = Fake::engine_remembering(|line, seen| {
+        let times = seen.iter().filter(|it| it.line.starts_with("DELETE"));
+        match (line, times.count()) {
+            ("DELETE /images/app?force=1", 1) => Reply::HangUp(0),
+            _ => refused(404, "no such image"),
+        }
+    });
+    assert!(engine.remove("app").unwrap());
+    assert!(!engine.remove("app").unwrap());
+}
+
+#[test]
 fn what_the_daemon_says_is_said_with_image_and_socket() {
     let cases = [
         (refused(500, "no space left"), "no space left"),
