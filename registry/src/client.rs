@@ -191,18 +191,25 @@ impl Client {
         &self.0.agents
     }
 
-    /// Returns the session with a registry, which begins with the first question to it.
-    pub(crate) fn session(&self, registry: &str, doing: &str) -> Result<Arc<Session>, Error> {
+    /// Returns the session with a registry for a repository, which begins with the first question to it. Repositories
+    /// with credentials of their own have one of their own.
+    pub(crate) fn session(
+        &self,
+        registry: &str,
+        repository: &str,
+        doing: &str,
+    ) -> Result<Arc<Session>, Error> {
+        let account = self.options().keychain.account(registry, repository);
         let slot = {
             let sessions = self.0.sessions.lock();
             let mut sessions = sessions.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(sessions.entry(registry.to_owned()).or_default())
+            Arc::clone(sessions.entry(account.clone()).or_default())
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = &*slot {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(Session::begin(self, registry, doing)?);
+        let session = Arc::new(Session::begin(self, registry, account, doing)?);
         *slot = Some(Arc::clone(&session));
         Ok(session)
     }

@@ -10,7 +10,7 @@ mod secret;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use self::config::Config;
@@ -74,13 +74,15 @@ impl Keychain {
             if resolved.headers.contains_key(registry) {
                 continue;
             }
-            match self.configured(registry) {
-                Ok(credentials) => {
-                    if let Some(header) = credentials.header() {
-                        resolved.headers.insert(registry.to_owned(), header);
+            for account in self.accounts(registry) {
+                match self.configured(&account) {
+                    Ok(credentials) => {
+                        if let Some(header) = credentials.header() {
+                            resolved.headers.insert(account, header);
+                        }
                     }
+                    Err(error) => failures.push(error),
                 }
-                Err(error) => failures.push(error),
             }
         }
         (resolved, failures)
@@ -88,12 +90,48 @@ impl Keychain {
 
     /// Returns the headers in the form of `CNB_REGISTRY_AUTH`, for a program that is started with them. It is all secret.
     pub fn to_variable(&self) -> String {
-        let headers = self.headers.iter().map(|(key, it)| (key, it.reveal()));
+        // The variable has registries alone, no namespaces of them.
+        let headers = self.headers.iter().filter(|(key, _)| !key.contains('/'));
+        let headers = headers.map(|(key, it)| (key, it.reveal()));
         serde_json::to_string(&headers.collect::<BTreeMap<_, _>>())
             .expect("a map of texts is an object")
     }
 
-    /// Returns what to say to a registry.
+    /// Returns the registry, and the namespaces of it that have credentials of their own.
+    fn accounts(&self, registry: &str) -> Vec<String> {
+        let namespaces = self.config().ok().flatten().into_iter();
+        let namespaces = namespaces.flat_map(|(config, _)| config.namespaces());
+        let is_within = |it: &&str| {
+            let path = it.strip_prefix(registry);
+            path.is_some_and(|it| it.starts_with('/'))
+        };
+        let namespaces = namespaces.filter(is_within).map(str::to_owned);
+        std::iter::once(registry.to_owned())
+            .chain(namespaces)
+            .collect()
+    }
+
+    /// Returns who is asked for a repository: itself or the folder above it that has credentials, as podman keeps them,
+    /// else the registry.
+    pub(crate) fn account(&self, registry: &str, repository: &str) -> String {
+        let accounts = if self.headers.contains_key(registry) {
+            Vec::new()
+        } else {
+            self.accounts(registry)
+        };
+        let name = format!("{registry}/{repository}");
+        let above = |name: &str| name.rfind('/');
+        let mut name = name.as_str();
+        while name.len() > registry.len() {
+            if self.headers.contains_key(name) || accounts.iter().any(|it| it == name) {
+                return name.to_owned();
+            }
+            name = above(name).map_or(registry, |at| &name[..at]);
+        }
+        registry.to_owned()
+    }
+
+    /// Returns what to say to a registry, or to a namespace of one.
     pub(crate) fn credentials(&self, registry: &str) -> Result<Credentials, Error> {
         match self.headers.get(registry) {
             Some(header) => Credentials::of_header(header.reveal())
@@ -103,18 +141,23 @@ impl Keychain {
     }
 
     fn configured(&self, registry: &str) -> Result<Credentials, Error> {
+        match self.config()? {
+            Some((config, path)) => config.credentials(registry, path),
+            None => Ok(Credentials::Anonymous),
+        }
+    }
+
+    /// Returns the configuration, which is read at the first call, and its path.
+    fn config(&self) -> Result<Option<(&Config, &Path)>, Error> {
         let Some(config) = &self.config else {
-            return Ok(Credentials::Anonymous);
+            return Ok(None);
         };
         if config.read.get().is_none() {
             let read = Config::read(&config.path)?;
             // Another thread may have been quicker with the same file.
             config.read.get_or_init(|| read);
         }
-        match config.read.get() {
-            Some(read) => read.credentials(registry, &config.path),
-            None => Ok(Credentials::Anonymous),
-        }
+        Ok(config.read.get().map(|read| (read, config.path.as_path())))
     }
 }
 
@@ -187,6 +230,39 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As podman keeps them, also when the file cannot be read any more.
+    #[test]
+    fn a_namespace_of_a_registry_may_have_credentials_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth.json");
+        let auths = r#"{"auths":{"r.example":{"auth":"YTph"},"r.example/team":{"auth":"Yjpi"},"r.example/team/app":{"auth":"Yzpj"},"r.example/none":{}}}"#;
+        fs_err::write(&path, auths).unwrap();
+        let keychain = Keychain::new(None, Some(path.clone())).unwrap();
+        let (resolved, failures) = keychain.resolved(["r.example"]);
+        assert!(failures.is_empty());
+        fs_err::remove_file(path).unwrap();
+        for keychain in [keychain, resolved] {
+            for (repository, expected) in [
+                ("team/app", "Basic Yzpj"),
+                ("team/app/x", "Basic Yzpj"),
+                ("team/application", "Basic Yjpi"),
+                ("teams/app", "Basic YTph"),
+                ("none", "Basic YTph"),
+                ("team", "Basic Yjpi"),
+            ] {
+                let account = keychain.account("r.example", repository);
+                let credentials = keychain.credentials(&account).unwrap();
+                let header = credentials.header().unwrap();
+                assert_eq!(header.reveal(), expected, "{repository}");
+            }
+            assert_eq!(keychain.account("s.example", "team/app"), "s.example");
+        }
+        let headers = r#"{"r.example":"Basic eDp4"}"#;
+        let keychain = Keychain::new(Some(headers), None).unwrap();
+        assert_eq!(keychain.account("r.example", "team/app"), "r.example");
+        assert_eq!(keychain.to_variable(), headers);
+    }
 
     #[test]
     fn headers_are_found_by_the_normalized_name() {

@@ -58,7 +58,7 @@ impl Repository {
     }
 
     pub(crate) fn session(&self, doing: &str) -> Result<Arc<Session>, Error> {
-        self.client.session(&self.registry, doing)
+        self.client.session(&self.registry, &self.name, doing)
     }
 
     pub(crate) fn scopes(&self, access: Access) -> Vec<String> {

@@ -24,6 +24,8 @@ use crate::url::Url;
 pub(crate) struct Session {
     /// Its name, as image names have it.
     pub(crate) registry: String,
+    /// Whom the keychain is asked for: the registry, or a namespace of it.
+    account: String,
     pub(crate) root: Url,
     auth: Mutex<Auth>,
 }
@@ -63,7 +65,12 @@ impl Auth {
 
 impl Session {
     /// Asks a registry how it wants to be spoken to.
-    pub(crate) fn begin(client: &Client, registry: &str, doing: &str) -> Result<Self, Error> {
+    pub(crate) fn begin(
+        client: &Client,
+        registry: &str,
+        account: String,
+        doing: &str,
+    ) -> Result<Self, Error> {
         let options = client.options();
         let schemes = host::schemes(registry, &options.insecure);
         let is_insecure = host::is_insecure(host::authority(registry), &options.insecure);
@@ -93,6 +100,7 @@ impl Session {
                 }
                 let session = Self {
                     registry: registry.to_owned(),
+                    account,
                     root,
                     auth: Mutex::default(),
                 };
@@ -130,7 +138,7 @@ impl Session {
         };
         let credentials = match &auth.credentials {
             Some(credentials) => credentials.clone(),
-            None => client.options().keychain.credentials(&self.registry)?,
+            None => client.options().keychain.credentials(&self.account)?,
         };
         auth.credentials = Some(credentials.clone());
         let Challenge::Bearer { realm, service, .. } = challenge else {

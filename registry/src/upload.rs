@@ -65,8 +65,8 @@ impl Repository {
                 return Err(of_source(doing, error));
             }
             if surplus {
-                let error = io::Error::other("it is longer than its descriptor says");
-                return Err(of_source(doing, error));
+                let problem = "success before it has all of the layer";
+                return Err(Error::protocol(doing, &self.registry, problem));
             }
             let (trouble, error) = match outcome {
                 Ok(response) if is_sent => {

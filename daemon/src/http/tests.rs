@@ -274,7 +274,7 @@ fn an_answer_to_a_request_that_was_sent_twice_says_so() {
 fn writing_on_after_a_failure_fails() {
     let fake = Fake::start(|_| Reply::HangUp(0));
     let mut upload = client(&fake).upload(GET, "text/plain").unwrap();
-    let chunk = [1; 1 << 20];
+    let chunk = vec![1; 1 << 20];
     while upload.write_all(&chunk).is_ok() {}
     for _ in 0..3 {
         upload.write_all(&chunk).unwrap_err();

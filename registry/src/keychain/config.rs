@@ -45,7 +45,19 @@ impl Config {
         })
     }
 
+    /// Returns the names with a path that there are credentials for, as podman writes them: `quay.io/team`.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let names = self.auths.iter().filter(|(key, entry)| {
+            let has_path = key.contains('/') && !key.contains("://");
+            let entry = entry.as_ref().map(Entry::credentials);
+            has_path && !matches!(entry, None | Some(Ok(Credentials::Anonymous)))
+        });
+        names.map(|(key, _)| key.as_str())
+    }
+
     /// Asks the registry's helper, then the store of all registries, then looks into the file itself.
+    ///
+    /// A namespace of a registry is in the file alone.
     pub(super) fn credentials(&self, registry: &str, path: &Path) -> Result<Credentials, Error> {
         let own = [registry];
         let keys = if registry == DOCKER_HUB[1] {
@@ -54,7 +66,8 @@ impl Config {
             &own
         };
         let helper = keys.iter().find_map(|key| self.cred_helpers.get(*key));
-        let helper = helper.or(self.creds_store.as_ref());
+        let is_namespace = registry.contains('/');
+        let helper = helper.or(self.creds_store.as_ref().filter(|_| !is_namespace));
         if let Some(name) = helper.filter(|it| !it.is_empty()) {
             match helper::get(name, keys[0])? {
                 Some(Found { user, secret }) if user == "<token>" => {

@@ -2,6 +2,7 @@
 //!
 //! What a helper prints is never repeated in an error: it is a secret where all went well.
 
+use std::borrow::Cow;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -119,12 +120,23 @@ fn end(child: &mut Child) {
 /// A helper that did not do what it is for.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "failed to get credentials for {server} from {helper}: {why}\nsee what `echo {server} | {helper} get` says, or take the helper out of Docker's config.json"
+    "failed to get credentials for {server} from {helper}: {why}\nsee what `echo {} | {} get` says, or take the helper out of Docker's config.json",
+    quoted(server),
+    quoted(helper)
 )]
 pub struct Error {
     helper: String,
     server: String,
     why: Why,
+}
+
+/// Returns a word as a shell takes it for itself: hints are copied, and these names come from others.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-._:/".contains(&it);
+    if word.bytes().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -189,5 +201,10 @@ mod tests {
             );
             assert!(error.starts_with(&begin), "{error}");
         }
+        let error = get("x; rm -r $HOME '", "r.example")
+            .unwrap_err()
+            .to_string();
+        let hint = r"`echo r.example | 'docker-credential-x; rm -r $HOME '\''' get`";
+        assert!(error.contains(hint), "{error}");
     }
 }

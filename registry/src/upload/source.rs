@@ -215,17 +215,25 @@ impl<'a> Stored<'a> {
     }
 }
 
+impl Stored<'_> {
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        self.failure = Some(error);
+        io::Error::other("the blob cannot be read")
+    }
+}
+
 impl Read for Stored<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.reader.read(buffer) {
             Ok(count) => {
                 self.position += count as u64;
+                if self.position > self.blob.size {
+                    let problem = "it is longer than its descriptor says";
+                    return Err(self.fail(io::Error::other(problem)));
+                }
                 Ok(count)
             }
-            Err(error) => {
-                self.failure = Some(error);
-                Err(io::Error::other("the blob cannot be read"))
-            }
+            Err(error) => Err(self.fail(error)),
         }
     }
 }

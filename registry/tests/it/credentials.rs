@@ -139,6 +139,7 @@ fn a_certificate_is_good_by_a_ca_that_is_trusted_or_where_it_does_not_matter() {
     });
     round_trip(&careless, &registry, dir.path());
 
+    // Where it does matter nothing goes over plain text instead, although this host is near.
     let name = registry.name("some/app");
     let other = Client::new(Options {
         insecure: vec![format!("{}0", registry.address()), "127.0.0.1".to_owned()],

@@ -1,13 +1,17 @@
 //! Registries that hold us up, lead us astray or lie about an upload.
 
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, Cursor, Read, Write as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use layout::blob::{self, Blobs};
+use layout::digest::sha256;
+use layout::draft::{Origin, Wanted};
 use layout::layer::WriteOptions;
-use layout::manifest::{Descriptor, Platform};
-use layout::{Draft, ImageEditor, Selector};
+use layout::manifest::{Descriptor, MediaType, Platform};
+use layout::{DiffId, Digest, Draft, ImageEditor, Selector};
 use registry::{Client, Error, Options, Patience, Proxies};
 use tests::http::{Answer, Head, Listener, Request};
 
@@ -254,11 +258,7 @@ fn what_a_registry_wrote_does_not_steer_the_terminal() {
 #[test]
 fn a_break_in_what_was_seen_before_is_a_broken_connection() {
     let blob = vec![7; 1 << 20];
-    let descriptor = Descriptor::new(
-        layout::manifest::MediaType::ImageLayer,
-        1 << 20,
-        layout::digest::sha256(&blob),
-    );
+    let descriptor = Descriptor::new(MediaType::ImageLayer, 1 << 20, sha256(&blob));
     let times = AtomicUsize::new(0);
     let (registry, log) = registry(move |_| {
         let end = [700_000, 300_000, 1 << 20][times.fetch_add(1, Ordering::SeqCst)];
@@ -266,10 +266,90 @@ fn a_break_in_what_was_seen_before_is_a_broken_connection() {
     });
     let name = reference(&format!("{}/some/app", registry.address()));
     let blobs = client().blobs(&name);
-    let mut reader = layout::blob::Blobs::open(&blobs, &descriptor)
-        .unwrap()
-        .unwrap();
+    let mut reader = Blobs::open(&blobs, &descriptor).unwrap().unwrap();
     let read = std::io::copy(&mut reader, &mut std::io::sink());
     assert_eq!(read.unwrap(), 1 << 20);
     assert_eq!(asked(&log, "GET"), 3);
+}
+
+/// A store that has something else than its descriptors say, or nothing.
+#[derive(Debug)]
+struct Other(Option<Vec<u8>>);
+
+impl Blobs for Other {
+    fn open(&self, _: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, blob::Error> {
+        let bytes = self.0.clone();
+        Ok(bytes.map(|it| Box::new(Cursor::new(it)) as Box<dyn Read + Send>))
+    }
+
+    fn path(&self, _: &Digest) -> Option<PathBuf> {
+        None
+    }
+
+    fn location(&self) -> String {
+        "elsewhere".to_owned()
+    }
+}
+
+/// Takes everything, and has nothing.
+fn empty_registry() -> (Listener, Log) {
+    registry(|request| match request.head.method.as_str() {
+        "HEAD" => Answer::of(404, ""),
+        "POST" | "PATCH" => Answer::of(202, "").header("Location", "/u/1"),
+        _ => Answer::of(201, ""),
+    })
+}
+
+/// Sends a layer of three bytes that these stores should have.
+fn adopt(registry: &Listener, stores: &[Option<&[u8]>]) -> Result<(), String> {
+    let digest = sha256(b"abc");
+    let name = reference(&format!("{}/some/app", registry.address()));
+    let wanted = stores.iter().map(|bytes| Wanted {
+        diff_id: DiffId(digest.clone()),
+        descriptor: Descriptor::new(MediaType::ImageLayer, 3, digest.clone()),
+        origin: Origin::Base(Arc::new(Other(bytes.map(<[u8]>::to_vec)))),
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let adopted = client().push(&name).adopt(&wanted);
+    adopted.map(drop).map_err(|error| chain(&error))
+}
+
+#[test]
+fn a_layer_is_looked_for_in_all_places_that_should_have_it() {
+    let (registry, log) = empty_registry();
+    adopt(&registry, &[None, Some(b"abc")]).unwrap();
+    assert_eq!(asked(&log, "PATCH"), 1);
+    let error = adopt(&registry, &[None, None]).unwrap_err();
+    assert!(error.contains("nor in elsewhere"), "{error}");
+}
+
+#[test]
+fn a_blob_that_is_longer_than_it_should_be_is_the_store_s_fault() {
+    let (registry, log) = empty_registry();
+    let error = adopt(&registry, &[Some(b"abcd")]).unwrap_err();
+    assert!(error.contains("longer than its descriptor"), "{error}");
+    assert_eq!(asked(&log, "PUT"), 0);
+    assert_eq!(asked(&log, "DELETE"), 1);
+}
+
+/// A near host may be spoken to by plain HTTP, but not because somebody stands before its TLS.
+#[test]
+fn what_speaks_tls_badly_gets_no_plain_text() {
+    let plain = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&plain);
+    let registry = Listener::start(move |mut stream| {
+        let mut first = [0; 1];
+        match stream.read_exact(&mut first) {
+            // A hello; what comes back is `handshake failure`.
+            Ok(()) if first == [0x16] => stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).unwrap(),
+            Ok(()) => drop(seen.fetch_add(1, Ordering::SeqCst)),
+            Err(_) => return,
+        }
+        // Reset before it is read, the answer would be lost.
+        std::io::copy(&mut stream, &mut std::io::sink()).ok();
+    });
+    let name = reference(&format!("{}/some/app", registry.address()));
+    let error = chain(&client().fetch(&name).unwrap_err());
+    assert!(error.contains("HandshakeFailure"), "{error}");
+    assert_eq!(plain.load(Ordering::SeqCst), 0);
 }
