@@ -12,6 +12,7 @@
 //! each in a container; nothing here does what a phase does.
 
 mod cache;
+mod cache_image;
 mod destination;
 mod elsewhere;
 mod flags;
@@ -114,8 +115,17 @@ impl Request<'_> {
             }
             None => vec![PathBuf::from("/")],
         };
-        let cache = Cache::parse(&args.cache)?
-            .dir(&self.config.volumes_dir(), &self.destinations.place())?;
+        let cache = match &self.cache_image {
+            Some(image) => {
+                let dir = stage.make("cache")?;
+                if !args.clear_cache {
+                    image.fill(&dir)?;
+                }
+                dir
+            }
+            None => Cache::parse(&args.cache)?
+                .dir(&self.config.volumes_dir(), &self.destinations.place())?,
+        };
         let cache = Held::take(cache, interruption, || {
             lines.info("Waiting for another build that uses the same cache");
         })?;
@@ -149,7 +159,14 @@ impl Request<'_> {
             let written = it.deliver(&stage.path(OUTPUT), &self.destinations, &self.stores);
             written.with_context(|| format!("failed to write image {typed}"))
         });
-        self.finish(&stage, delivered.transpose()?.as_ref(), lines)
+        let delivered = delivered.transpose()?;
+        if let Some(image) = &self.cache_image {
+            // The image is there: a cache that is not is worth a word and no failure.
+            if let Err(error) = image.save(cache.dir(), &stage.make("cache-image")?) {
+                lines.warn(&format!("{error:#}"));
+            }
+        }
+        self.finish(&stage, delivered.as_ref(), lines)
     }
 
     /// Makes what the phases see of an image that goes to a registry or a daemon.

@@ -59,9 +59,9 @@ impl Cache {
             ("volume", name) => Self::Volume(name),
             ("bind", Some(source)) => Self::Bind(source.into()),
             ("bind", None) => bail!("format bind needs source=DIR"),
-            ("image", _) => bail!(
-                "caches in registries are not supported yet\nuse format=bind;source=DIR or format=volume"
-            ),
+            ("image", _) => {
+                bail!("an image as the cache is named by a flag of its own: --cache-image NAME")
+            }
             (format, _) => bail!("there is no format {format:?}: use bind or volume"),
         };
         match kind.as_str() {

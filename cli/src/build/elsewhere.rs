@@ -245,7 +245,11 @@ impl Delivered {
 }
 
 /// Writes an image; its name comes last.
-fn write(mut draft: Box<dyn Draft>, layers: &[Wanted], image: &NewImage) -> anyhow::Result<()> {
+pub(super) fn write(
+    mut draft: Box<dyn Draft>,
+    layers: &[Wanted],
+    image: &NewImage,
+) -> anyhow::Result<()> {
     draft.adopt(layers)?;
     Ok(draft.finish(image, "")?)
 }

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// may be repeated
     #[arg(long, value_name = "OPTIONS")]
     pub(super) cache: Vec<String>,
+    /// Image in a registry that layers are kept in between builds, instead of a folder; with --publish
+    #[arg(long, value_name = "NAME", conflicts_with = "cache")]
+    pub(super) cache_image: Option<String>,
     /// Forget what earlier builds left in the cache
     #[arg(long)]
     pub(super) clear_cache: bool,
@@ -162,8 +165,6 @@ pub(crate) struct Unsupported {
     #[arg(long, hide = true)]
     docker_host: Option<String>,
     #[arg(long, hide = true)]
-    cache_image: Option<String>,
-    #[arg(long, hide = true)]
     lifecycle_image: Option<String>,
     #[arg(long, short = 'r', hide = true)]
     buildpack_registry: Option<String>,
@@ -172,7 +173,6 @@ pub(crate) struct Unsupported {
 impl Unsupported {
     /// Returns the first such flag that was given, and what to do instead.
     pub(super) fn first(&self) -> Option<(&'static str, &'static str)> {
-        let registry = "the cache is a folder: --cache type=build;format=bind;source=DIR";
         let ours = "slipway's own lifecycle runs; --lifecycle builder takes the builder's";
         let daemon = "no daemon takes part";
         let given = [
@@ -183,7 +183,6 @@ impl Unsupported {
                 "user namespaces are used where they are needed",
             ),
             ("--docker-host", self.docker_host.is_some(), daemon),
-            ("--cache-image", self.cache_image.is_some(), registry),
             ("--lifecycle-image", self.lifecycle_image.is_some(), ours),
             (
                 "--buildpack-registry",

@@ -12,6 +12,7 @@ use platform::files::lifecycle;
 use project::Descriptor;
 use sandbox::{Mount, User};
 
+use super::cache_image::CacheImage;
 use super::destination::{Destinations, Kind};
 use super::flags::{Args, Lifecycle};
 use super::lines::Lines;
@@ -38,6 +39,7 @@ pub(super) struct Request<'a> {
     pub(super) builder_image: Image,
     pub(super) run_image: RunImage,
     pub(super) needed: Needed,
+    pub(super) cache_image: Option<CacheImage>,
     pub(super) destinations: Destinations,
     pub(super) mounts: Vec<Mount>,
     pub(super) user: User,
@@ -90,6 +92,17 @@ impl<'a> Request<'a> {
         }
         let run_image = RunImage::find(args, &stores, &builder, platform.as_ref(), needed)?;
         destinations.check(&stores)?;
+        let cache_image = match &args.cache_image {
+            None => None,
+            Some(name) if destinations.kind() == Kind::Registry => {
+                Some(CacheImage::find(name, &stores)?)
+            }
+            Some(_) => {
+                bail!(
+                    "--cache-image is for images in registries\nsay --publish, or keep the cache here: --cache"
+                )
+            }
+        };
         let api = choose_api(args.lifecycle, &builder)?;
         let mut mounts = Vec::new();
         for volume in &args.volume {
@@ -110,6 +123,7 @@ impl<'a> Request<'a> {
             builder_image,
             run_image,
             needed,
+            cache_image,
             destinations,
             mounts,
             user,

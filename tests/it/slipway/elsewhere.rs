@@ -196,6 +196,52 @@ fn root_foreign_a_push_that_fails_leaves_the_image_before() {
 }
 
 #[test]
+fn root_foreign_a_cache_in_a_registry_serves_the_next_build() {
+    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+        return;
+    };
+    let registry = Registry::start();
+    let proxy = FaultProxy::before(&registry.address());
+    let (name, cache) = (registry.name("app"), proxy.name("cache"));
+    let keep = "mkdir -p \"$1/kept\"; printf '[types]\\ncache = true\\n' > \"$1/kept.toml\"; \
+        if [ -e \"$1/kept/it\" ]; then echo KEPT; else echo new > \"$1/kept/it\"; fi";
+    let keep = desk.buildpack("keep", keep);
+    let args = [
+        "--publish",
+        "--cache-image",
+        &cache,
+        "--buildpack",
+        keep.to_str().unwrap(),
+    ];
+    let said = build(&desk, &name, &args, "").ok();
+    assert!(!said.contains("KEPT"), "{said}");
+    run(
+        "crane",
+        &[
+            "validate",
+            "--insecure",
+            "--remote",
+            &registry.name("cache"),
+        ],
+    );
+    let config = run("crane", &["config", "--insecure", &registry.name("cache")]);
+    assert!(
+        config.contains("io.buildpacks.lifecycle.cache.metadata"),
+        "{config}"
+    );
+    // What was kept here is no help: it comes from the registry.
+    let sent = proxy.seen("PATCH", "").len();
+    let said = build(&desk, &name, &args, "").ok();
+    assert!(said.contains("KEPT"), "{said}");
+    assert_eq!(proxy.seen("PATCH", "").len(), sent, "nothing changed");
+    let said = build(&desk, &name, &[&args[..], &["--clear-cache"]].concat(), "").ok();
+    assert!(!said.contains("KEPT"), "{said}");
+    assert!(desk.remains().is_empty());
+    let refused = build(&desk, "oci:app", &["--cache-image", &cache], "");
+    assert!(refused.text.contains("--publish"), "{}", refused.text);
+}
+
+#[test]
 fn root_foreign_a_daemon_gets_the_image_and_gives_the_one_before() {
     for kind in KINDS {
         let (Some(desk), Some(daemon)) = (desk(), Daemon::start(kind)) else {
