@@ -10,6 +10,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # weakly; so the linker must be told to take it from a static libc. Else it falls back to execvp, and that hands a file
 # without #! to a shell, where the reference says "exec format error".
 STATIC := -C target-feature=+crt-static -C link-arg=-Wl,-u,posix_spawn_file_actions_addchdir_np
+# Panics end a program at once, so that nothing is unwound; and relocations take a tenth of their room when they are packed.
+SMALL := -C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs
 APP ?= java-maven
 BUILDER ?=
 
@@ -32,7 +34,7 @@ help: ## what can be made
 # so that nobody finds a program half copied who runs it meanwhile.
 build: ## every binary, static, in target/release
 	@demo/install.sh $(BUILD_TOOLS)
-	RUSTFLAGS="$(RUSTFLAGS) $(STATIC)" \
+	RUSTFLAGS="$(RUSTFLAGS) $(STATIC) $(SMALL)" \
 		cargo build --release --workspace --exclude launcher --bins --target $(TRIPLE)
 	@install -C -D -m 0755 -t target/release \
 		$(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(filter-out launcher,$(BINARIES)))

@@ -34,6 +34,7 @@ mod restore;
 mod samples;
 mod sequences;
 mod shapes;
+mod size;
 mod slipway;
 mod umask;
 mod versions;
