@@ -118,7 +118,7 @@ pub enum Error {
     },
     /// The connection of an upload broke, and the registry has less of it than what is still in memory begins with.
     #[error(
-        "failed to {doing}: the upload to {host} broke off, and it has {has} bytes where at least {window} are needed to go on\ntry again: a layer is made anew while it is sent"
+        "failed to {doing}: the upload to {host} broke off, and it has {has} bytes where at least {window} are needed to go on\ntry again: a layer is made anew while it is sent; if it breaks off each time, the registry, or a proxy before it, may limit the size of uploads"
     )]
     NotResumable {
         /// What was being done, to which image.
