@@ -1,14 +1,14 @@
-//! The byte stream of a layer's tar, made as it is asked for.
+//! The byte stream of a layer's tar, made as it is asked for, from its beginning or from any [`Place`] in it.
 //!
 //! Contents are read straight into the caller's buffer, so a layer of any size passes through
 //! memory once. A file that is shorter or longer than its entry says ends the stream with an error
 //! that names it: a tar with wrong contents is never finished (EXP-037).
 
-use std::io::{Read as _, Write};
+use std::io::Write;
 use std::path::Path;
 
 use fs_err::File;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
+use fs_err::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 
 use super::header::{self, BLOCK};
@@ -39,6 +39,33 @@ impl<'a> Tar<'a> {
         }
     }
 
+    /// Returns what follows `place`.
+    pub(super) fn at(entries: &'a [Entry], place: Place) -> Result<Self, Error> {
+        let mut tar = Self::new(&entries[place.entry..]);
+        let Some(entry) = tar.entries.next() else {
+            tar.end();
+            tar.skip_ready(place.skip);
+            return Ok(tar);
+        };
+        header::append(entry, &mut tar.ready)?;
+        let headers = tar.ready.len() as u64;
+        let EntryKind::File { source, size } = &entry.kind else {
+            tar.skip_ready(place.skip);
+            return Ok(tar);
+        };
+        let in_contents = place.skip.saturating_sub(headers);
+        if in_contents < *size || in_contents == 0 {
+            tar.skip_ready(place.skip);
+            tar.open(source, *size, in_contents)?;
+        } else {
+            // Whoever read the last of the contents saw that they end there.
+            tar.ready.clear();
+            tar.ready.resize(padding(*size), 0);
+            tar.skip_ready(in_contents - size);
+        }
+        Ok(tar)
+    }
+
     /// Fills `buffer` with the next bytes; returns fewer than its length only at the end.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let mut filled = 0;
@@ -56,8 +83,7 @@ impl<'a> Tar<'a> {
             } else if self.ended {
                 break;
             } else {
-                self.ready.resize(TRAILER_LEN, 0);
-                self.ended = true;
+                self.end();
             }
         }
         Ok(filled)
@@ -87,20 +113,117 @@ impl<'a> Tar<'a> {
         len
     }
 
+    fn skip_ready(&mut self, len: u64) {
+        self.sent = usize::try_from(len).unwrap_or(usize::MAX);
+        if self.sent >= self.ready.len() {
+            self.ready.clear();
+            self.sent = 0;
+        }
+    }
+
     fn begin(&mut self, entry: &'a Entry) -> Result<(), Error> {
         header::append(entry, &mut self.ready)?;
         if let EntryKind::File { source, size } = &entry.kind {
-            self.contents = Some(Contents::open(source, *size)?);
+            self.open(source, *size, 0)?;
         }
+        Ok(())
+    }
+
+    /// Goes on with a file's contents, after what is ready.
+    fn open(&mut self, source: &'a Path, size: u64, offset: u64) -> Result<(), Error> {
+        let contents = Contents::open(source, size, offset)?;
+        if size == 0 {
+            // Nobody will read of it, and it must be empty all the same.
+            return contents.end();
+        }
+        self.contents = Some(contents);
         Ok(())
     }
 
     fn end_contents(&mut self) -> Result<(), Error> {
         if let Some(contents) = self.contents.take() {
-            self.ready.resize(contents.padding(), 0);
+            self.ready.resize(padding(contents.size), 0);
             contents.end()?;
         }
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.ready.resize(TRAILER_LEN, 0);
+        self.ended = true;
+    }
+}
+
+/// A place in a tar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Index of the entry that it is in; behind the last one are the zeros at the end.
+    entry: usize,
+    /// Bytes of the entry, headers included, in front of it.
+    skip: u64,
+}
+
+/// Where the parts of a tar begin that all but the last have the same length.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    entries: &'a [Entry],
+    len: u64,
+    next: Place,
+    /// Bytes of the entry that the next place is in.
+    entry_len: Option<u64>,
+    headers: Vec<u8>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(entries: &'a [Entry], len: u64) -> Self {
+        Self {
+            entries,
+            len,
+            next: Place { entry: 0, skip: 0 },
+            entry_len: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Returns the bytes of the entry that the next place is in; `None` behind the end of the tar.
+    fn entry_len(&mut self) -> Result<Option<u64>, Error> {
+        if self.entry_len.is_none() {
+            let len = match self.entries.get(self.next.entry) {
+                Some(entry) => entry_len(entry, &mut self.headers)?,
+                None if self.next.entry == self.entries.len() => TRAILER_LEN as u64,
+                None => return Ok(None),
+            };
+            self.entry_len = Some(len);
+        }
+        Ok(self.entry_len)
+    }
+
+    fn advance(&mut self) -> Result<Option<Place>, Error> {
+        if self.entry_len()?.is_none() {
+            return Ok(None);
+        }
+        let place = self.next;
+        let mut left = self.len;
+        while let Some(len) = self.entry_len()? {
+            let rest = len - self.next.skip;
+            if left < rest {
+                self.next.skip += left;
+                break;
+            }
+            left -= rest;
+            self.next.entry += 1;
+            self.next.skip = 0;
+            self.entry_len = None;
+        }
+        Ok(Some(place))
+    }
+}
+
+impl Iterator for Places<'_> {
+    type Item = Result<Place, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
     }
 }
 
@@ -109,19 +232,26 @@ pub(super) fn size(entries: &[Entry]) -> Result<u64, Error> {
     let mut size = TRAILER_LEN as u64;
     let mut headers = Vec::new();
     for entry in entries {
-        headers.clear();
-        header::append(entry, &mut headers)?;
-        size += headers.len() as u64;
-        if let EntryKind::File { size: contents, .. } = entry.kind {
-            size = size.saturating_add(padded(contents));
-        }
+        size = size.saturating_add(entry_len(entry, &mut headers)?);
     }
     Ok(size)
 }
 
-/// Returns the bytes of whole blocks for contents.
-fn padded(size: u64) -> u64 {
-    size.next_multiple_of(BLOCK as u64)
+/// Returns the bytes of one entry: headers, contents, padding. `headers` is room for the first.
+fn entry_len(entry: &Entry, headers: &mut Vec<u8>) -> Result<u64, Error> {
+    headers.clear();
+    header::append(entry, headers)?;
+    let headers = headers.len() as u64;
+    Ok(match entry.kind {
+        EntryKind::File { size, .. } => headers.saturating_add(size.next_multiple_of(BLOCK as u64)),
+        _ => headers,
+    })
+}
+
+/// Returns how many zeros follow contents.
+fn padding(size: u64) -> usize {
+    let over = size % BLOCK as u64;
+    usize::try_from(over).map_or(0, |over| (BLOCK - over) % BLOCK)
 }
 
 /// A file whose bytes are being read.
@@ -131,10 +261,12 @@ struct Contents<'a> {
     path: &'a Path,
     size: u64,
     left: u64,
+    /// That nothing follows was seen while the last bytes were read.
+    seen_end: bool,
 }
 
 impl<'a> Contents<'a> {
-    fn open(path: &'a Path, size: u64) -> Result<Self, Error> {
+    fn open(path: &'a Path, size: u64, offset: u64) -> Result<Self, Error> {
         let mut options = fs_err::OpenOptions::new();
         options.read(true);
         // Were the file replaced by a FIFO since it was walked, opening it would wait for ever.
@@ -146,33 +278,37 @@ impl<'a> Contents<'a> {
             })?,
             path,
             size,
-            left: size,
+            left: size - offset,
+            seen_end: false,
         })
     }
 
     fn read(&mut self, room: &mut [u8]) -> Result<usize, Error> {
-        if self.left == 0 {
-            return Ok(0);
-        }
-        let most = usize::try_from(self.left).map_or(room.len(), |left| left.min(room.len()));
-        match self.file.read(&mut room[..most])? {
+        // One byte more than there may be, if there is room: a system call less for every small file.
+        let most = self.left.saturating_add(1);
+        let most = usize::try_from(most).map_or(room.len(), |most| most.min(room.len()));
+        let offset = self.size - self.left;
+        let len = match self.file.read_at(&mut room[..most], offset) {
+            // A FIFO took the file's place.
+            Err(error) if error.kind() == std::io::ErrorKind::NotSeekable => 0,
+            len => len?,
+        };
+        match len as u64 {
             0 => Err(self.changed("shorter")),
-            len => {
-                self.left -= len as u64;
+            read if read > self.left => Err(self.changed("longer")),
+            read => {
+                self.left -= read;
+                self.seen_end = self.left == 0 && len < most;
                 Ok(len)
             }
         }
     }
 
-    fn end(mut self) -> Result<(), Error> {
-        match self.file.read(&mut [0])? {
-            0 => Ok(()),
-            _ => Err(self.changed("longer")),
+    fn end(self) -> Result<(), Error> {
+        if self.seen_end || self.file.read_at(&mut [0], self.size)? == 0 {
+            return Ok(());
         }
-    }
-
-    fn padding(&self) -> usize {
-        usize::try_from(padded(self.size) - self.size).unwrap_or_default()
+        Err(self.changed("longer"))
     }
 
     fn changed(&self, found: &'static str) -> Error {
@@ -212,6 +348,48 @@ mod tests {
         let mut bytes = Vec::new();
         Tar::new(entries).copy_to(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Whatever is cut where: in headers, in contents, in padding, in the end.
+    #[test]
+    fn parts_are_those_of_the_whole() {
+        let dir = TempDir::new().unwrap();
+        let mut entries = vec![entry("/dir", 0o755, EntryKind::Directory)];
+        for (number, size) in [0, 1, 511, 512, 513, 5000].into_iter().enumerate() {
+            let source = dir.path().join(number.to_string());
+            let contents: Vec<u8> = (0..size).map(|it| (it % 251) as u8).collect();
+            fs_err::write(&source, contents).unwrap();
+            entries.push(file(&source, size));
+        }
+        entries.push(entry(
+            &format!("/{}", "é".repeat(120)),
+            0o755,
+            EntryKind::Directory,
+        ));
+        let whole = bytes(&entries).unwrap();
+        assert_eq!(whole.len() as u64, size(&entries).unwrap());
+        for len in [
+            1,
+            7,
+            256,
+            511,
+            512,
+            513,
+            1024,
+            4096,
+            whole.len(),
+            whole.len() + 1,
+        ] {
+            let mut parts = Vec::new();
+            for place in Places::new(&entries, len as u64) {
+                let mut part = vec![0; len];
+                let tar = Tar::at(&entries, place.unwrap());
+                let filled = tar.unwrap().fill(&mut part).unwrap();
+                parts.extend_from_slice(&part[..filled]);
+            }
+            assert!(parts == whole, "parts of {len} bytes");
+        }
+        assert_eq!(Places::new(&[], 1024).count(), 1);
     }
 
     #[test]

@@ -1,31 +1,32 @@
 //! A layer's blob and diffID in one pass over its files.
 //!
 //! ```text
-//! reader ─┬─► hasher (diffID)
-//!         ├─► tee
-//!         └─► compressors, any number ─► caller's thread, in order: sha256 (digest), blob
+//!          ┌─► workers, one a core ─┬─► parts of the tar, in order: sha256 (diffID), tee
+//! planner ─┤   files ─► tar         └─► members, in order, by the caller's thread: sha256 (digest), blob
+//!          └─► the order of both
 //! ```
 //!
+//! Where each part of a tar begins is known before a file is read ([`Places`]), so any worker can make any of them.
 //! Every arrow is a channel of few places, so memory does not grow with the layer. Whoever fails
 //! drops its end of a channel, which ends the others; the one error comes back.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use super::compress::{Compression, Compressor, MEMBER_LEN};
-use super::tar::Tar;
-use super::{Error, Layer, WriteOptions, Written};
+use super::compress::{Compressor, MEMBER_LEN};
+use super::tar::{Place, Places, Tar};
+use super::{Entry, Error, Layer, WriteOptions, Written};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::manifest::Descriptor;
 
-/// Pieces of tar that may wait for the hasher or the tee.
+/// Parts of the tar that may wait for the tee.
 const WAITING: usize = 4;
 
-/// A piece of tar, shared by those who read it.
-type Chunk = Arc<Vec<u8>>;
+/// A part of the tar, shared by those who read it.
+type Part = Arc<Vec<u8>>;
 type Tee<'t> = Option<&'t mut (dyn Write + Send)>;
 
 pub(super) fn write_blob(
@@ -35,167 +36,192 @@ pub(super) fn write_blob(
     tee: Tee<'_>,
 ) -> Result<Written, Error> {
     let compression = options.compression;
-    Compressor::new(compression)?;
-    let threads = options
-        .threads
-        .or_else(|| thread::available_parallelism().ok())
-        .map_or(1, NonZeroUsize::get);
-    let (job_sender, jobs) = sync_channel(threads);
-    let jobs = Mutex::new(jobs);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            start(scope, || compress_all(&jobs, compression))?;
+    let threads = options.threads.map_or_else(cores, NonZeroUsize::get);
+    let compressors = (0..threads).map(|_| Compressor::new(compression));
+    let compressors = compressors.collect::<Result<Vec<_>, _>>()?;
+    let (jobs, waiting) = sync_channel(threads);
+    let waiting = &Mutex::new(waiting);
+    thread::scope(move |scope| {
+        for compressor in compressors {
+            start(scope, move || {
+                work(&layer.entries, waiting, Some(compressor));
+            })?;
         }
         let (order, members) = sync_channel(2 * threads);
-        let (mut consumers, ends) = Ends::start(scope, tee)?;
-        consumers.compressors = Some(Compressors {
-            jobs: job_sender,
-            order,
-        });
-        let reader = start(scope, move || read(Tar::new(&layer.entries), &consumers))?;
+        let ends = Ends::start(scope, layer, threads, (jobs, Some(order)), tee)?;
         let blob = collect(&members, out);
         drop(members);
-        let diff_id = ends.join(reader)?;
+        let diff_id = match (ends.join(), &blob) {
+            (Err(Stop::Failed(error)), _) => return Err(error),
+            (diff_id, _) => diff_id,
+        };
+        // Had writing the blob failed, that is why the others stopped.
         let (size, digest) = blob?;
         Ok(Written {
-            diff_id,
+            diff_id: diff_id.map_err(Error::from)?,
             descriptor: Descriptor::new(compression.media_type(), size, digest),
         })
     })
 }
 
 pub(super) fn diff_id_with_tee(layer: &Layer, tee: Tee<'_>) -> Result<DiffId, Error> {
-    thread::scope(|scope| {
-        let (consumers, ends) = Ends::start(scope, tee)?;
-        let reader = start(scope, move || read(Tar::new(&layer.entries), &consumers))?;
-        ends.join(reader)
+    let threads = cores();
+    let (jobs, waiting) = sync_channel(threads);
+    let waiting = &Mutex::new(waiting);
+    thread::scope(move |scope| {
+        for _ in 0..threads {
+            start(scope, || work(&layer.entries, waiting, None))?;
+        }
+        let ends = Ends::start(scope, layer, threads, (jobs, None), tee)?;
+        ends.join().map_err(Error::from)
     })
 }
 
-/// Where the reader sends each piece of tar.
-struct Consumers {
-    hasher: SyncSender<Chunk>,
-    tee: Option<SyncSender<Chunk>>,
-    compressors: Option<Compressors>,
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The way to the compressors, and the order in which their members are wanted.
-struct Compressors {
-    jobs: SyncSender<Job>,
-    order: SyncSender<Receiver<Vec<u8>>>,
-}
-
-/// A piece to compress and where its member goes.
+/// A part to make, and where it and its member go.
 struct Job {
-    chunk: Chunk,
-    member: SyncSender<Vec<u8>>,
+    place: Place,
+    part: SyncSender<Result<Part, Error>>,
+    member: Option<SyncSender<Vec<u8>>>,
 }
 
-/// Why the reader stopped before the end.
+/// Why somebody stopped before the end.
 enum Stop {
-    /// A consumer is gone; the error is its own.
+    /// Somebody else is gone; the error is theirs.
     Gone,
     Failed(Error),
 }
 
-fn read(mut tar: Tar<'_>, consumers: &Consumers) -> Result<(), Stop> {
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(error) => error,
+            Stop::Gone => Self::Io(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+/// Where the planner sends jobs, and the order in which members are wanted.
+type Sinks = (SyncSender<Job>, Option<SyncSender<Receiver<Vec<u8>>>>);
+
+fn plan(
+    layer: &Layer,
+    (jobs, order): &Sinks,
+    parts: &SyncSender<Receiver<Result<Part, Error>>>,
+) -> Result<(), Stop> {
+    for place in Places::new(&layer.entries, MEMBER_LEN as u64) {
+        let place = place.map_err(Stop::Failed)?;
+        let (part, receiver) = sync_channel(1);
+        parts.send(receiver).map_err(|_| Stop::Gone)?;
+        let mut member = None;
+        if let Some(order) = order {
+            let (sender, receiver) = sync_channel(1);
+            order.send(receiver).map_err(|_| Stop::Gone)?;
+            member = Some(sender);
+        }
+        let job = Job {
+            place,
+            part,
+            member,
+        };
+        jobs.send(job).map_err(|_| Stop::Gone)?;
+    }
+    Ok(())
+}
+
+/// Makes parts and, if somebody wants them, members.
+fn work(entries: &[Entry], jobs: &Mutex<Receiver<Job>>, mut compressor: Option<Compressor>) {
     loop {
-        let mut chunk = vec![0; MEMBER_LEN];
-        let len = tar.fill(&mut chunk).map_err(Stop::Failed)?;
-        chunk.truncate(len);
-        if len > 0 {
-            consumers.send(&Arc::new(chunk)).ok_or(Stop::Gone)?;
-        }
-        if len < MEMBER_LEN {
-            return Ok(());
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else {
+            return;
+        };
+        let part = make(entries, job.place).map(Arc::new);
+        let made = part.as_ref().ok().cloned();
+        // Whoever waited for it may have failed; the planner will notice.
+        job.part.send(part).ok();
+        if let (Some(compressor), Some(member), Some(part)) = (&mut compressor, job.member, made) {
+            member.send(compressor.member(&part)).ok();
         }
     }
 }
 
-impl Consumers {
-    fn send(&self, chunk: &Chunk) -> Option<()> {
-        if let Some(Compressors { jobs, order }) = &self.compressors {
-            let (member, receiver) = sync_channel(1);
-            order.send(receiver).ok()?;
-            let chunk = Arc::clone(chunk);
-            jobs.send(Job { chunk, member }).ok()?;
-        }
-        if let Some(tee) = &self.tee {
-            tee.send(Arc::clone(chunk)).ok()?;
-        }
-        self.hasher.send(Arc::clone(chunk)).ok()
-    }
+fn make(entries: &[Entry], place: Place) -> Result<Vec<u8>, Error> {
+    let mut part = vec![0; MEMBER_LEN];
+    let len = Tar::at(entries, place)?.fill(&mut part)?;
+    part.truncate(len);
+    Ok(part)
 }
 
-/// The threads at the ends of the tar: hasher and tee.
+/// The threads between which the tar passes in its order.
 struct Ends<'scope> {
-    hasher: ScopedJoinHandle<'scope, DiffId>,
+    planner: ScopedJoinHandle<'scope, Result<(), Stop>>,
+    hasher: ScopedJoinHandle<'scope, Result<DiffId, Stop>>,
     tee: Option<ScopedJoinHandle<'scope, Result<(), Error>>>,
 }
 
 impl<'scope> Ends<'scope> {
     fn start<'t: 'scope>(
         scope: &'scope Scope<'scope, '_>,
+        layer: &'scope Layer,
+        threads: usize,
+        sinks: Sinks,
         tee: Tee<'t>,
-    ) -> Result<(Consumers, Self), Error> {
-        let (hasher, chunks) = sync_channel(WAITING);
-        let hashing = start(scope, move || hash_all(&chunks))?;
-        let mut consumers = Consumers {
-            hasher,
-            tee: None,
-            compressors: None,
-        };
+    ) -> Result<Self, Error> {
+        let mut copies = None;
         let mut teeing = None;
         if let Some(out) = tee {
-            let (sender, chunks) = sync_channel(WAITING);
-            consumers.tee = Some(sender);
-            teeing = Some(start(scope, move || copy_all(&chunks, out))?);
+            let (sender, parts) = sync_channel(WAITING);
+            copies = Some(sender);
+            teeing = Some(start(scope, move || copy_all(&parts, out))?);
         }
-        let ends = Self {
-            hasher: hashing,
+        let (sender, parts) = sync_channel(2 * threads);
+        Ok(Self {
+            hasher: start(scope, move || hash_all(&parts, copies.as_ref()))?,
+            planner: start(scope, move || plan(layer, &sinks, &sender))?,
             tee: teeing,
-        };
-        Ok((consumers, ends))
+        })
     }
 
     /// Waits for all, and returns the first cause if one failed.
-    fn join(self, reader: ScopedJoinHandle<'scope, Result<(), Stop>>) -> Result<DiffId, Error> {
-        let read = join(reader);
-        let tee = self.tee.map_or(Ok(()), join);
-        let diff_id = join(self.hasher);
-        if let Err(Stop::Failed(error)) = read {
-            return Err(error);
+    fn join(self) -> Result<DiffId, Stop> {
+        let planned = join(self.planner);
+        let hashed = join(self.hasher);
+        let teed = self.tee.map_or(Ok(()), join);
+        if let Err(Stop::Failed(error)) = planned {
+            return Err(Stop::Failed(error));
         }
-        tee?;
-        Ok(diff_id)
+        if let Err(Stop::Failed(error)) = hashed {
+            return Err(Stop::Failed(error));
+        }
+        teed.map_err(Stop::Failed)?;
+        hashed
     }
 }
 
-fn hash_all(chunks: &Receiver<Chunk>) -> DiffId {
+fn hash_all(
+    parts: &Receiver<Receiver<Result<Part, Error>>>,
+    tee: Option<&SyncSender<Part>>,
+) -> Result<DiffId, Stop> {
     let mut hasher = Hasher::sha256();
-    for chunk in chunks {
-        hasher.update(&chunk);
+    for part in parts {
+        let part = part.recv().map_err(|_| Stop::Gone)?.map_err(Stop::Failed)?;
+        if let Some(tee) = tee {
+            tee.send(Arc::clone(&part)).map_err(|_| Stop::Gone)?;
+        }
+        hasher.update(&part);
     }
-    DiffId(hasher.finish())
+    Ok(DiffId(hasher.finish()))
 }
 
-fn copy_all(chunks: &Receiver<Chunk>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
-    for chunk in chunks {
-        out.write_all(&chunk).map_err(Error::Tee)?;
+fn copy_all(parts: &Receiver<Part>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
+    for part in parts {
+        out.write_all(&part).map_err(Error::Tee)?;
     }
     out.flush().map_err(Error::Tee)
-}
-
-fn compress_all(jobs: &Mutex<Receiver<Job>>, compression: Compression) {
-    let mut compressor = Compressor::new(compression).expect("its level was looked at");
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { chunk, member }) = job else {
-            return;
-        };
-        // Whoever waited for it may have failed; the reader will notice.
-        drop(member.send(compressor.member(&chunk)));
-    }
 }
 
 /// Writes members in the order of the tar; returns the blob's size and digest.
@@ -206,7 +232,7 @@ fn collect(
     let mut hasher = Hasher::sha256();
     let mut size = 0;
     for member in members {
-        // Gone without a member: the reader failed between the two channels and says why.
+        // Gone without a member: its part could not be made, and whoever waited for that says why.
         let Ok(member) = member.recv() else { break };
         hasher.update(&member);
         size += member.len() as u64;
