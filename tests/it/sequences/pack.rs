@@ -6,7 +6,7 @@ use fs_err as fs;
 use tests::build::BUILD_HELLO;
 use tests::container::{DOCKER, From, Site, USER};
 use tests::engine::{Daemon, Kind};
-use tests::program::{requires, requires_root, run};
+use tests::program::{requires, requires_optimised, requires_root, run};
 use tests::registry::basic_header;
 
 use super::{Cluster, all_ok, assert_again, digest_of};
@@ -111,7 +111,8 @@ fn load_run_image(daemon: &Daemon, site: &Site) {
 }
 
 fn with_a_daemon(kind: Kind) {
-    if !(requires_root() && requires(&["runc", "umoci", "skopeo"])) {
+    // The daemon starts what was built, so the launcher must not need libraries that the run image lacks.
+    if !(requires_root() && requires(&["runc", "umoci", "skopeo"]) && requires_optimised()) {
         return;
     }
     let Some(daemon) = Daemon::start(kind) else {
