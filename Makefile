@@ -68,7 +68,7 @@ conformance: ## the rules of both APIs by area: how many are tested
 	@cargo run --quiet -p tests --example conformance
 
 bench: ## what slipway costs, as ratios to what does the same with less
-	@demo/install.sh $(BUILD_TOOLS) umoci jq
+	@demo/install.sh $(BUILD_TOOLS) umoci jq pigz time skopeo crane docker-registry
 	$(MAKE) build
 	SLIPWAY_BIN=$(CURDIR)/target/release cargo run --quiet --release -p bench
 

@@ -12,6 +12,7 @@ use layout::{Layout, Selector};
 use tests::build::{Build, GID, UID};
 use tests::program::run;
 
+use crate::push::Pushes;
 use crate::report::{Line, Report};
 use crate::stopwatch::{Figures, measured};
 use crate::workload::{Extent, Tree};
@@ -35,6 +36,7 @@ struct Series {
     with_cache: Vec<Figures>,
     reading: Vec<Figures>,
     restore: Vec<Figures>,
+    pushes: Vec<Pushes>,
 }
 
 /// Measures the exports of one tree.
@@ -56,6 +58,9 @@ pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Resu
         series.analyzer.push(desk.analyze()?);
         series.unchanged.push(desk.export()?);
         if tree == Tree::Mixed {
+            series
+                .pushes
+                .push(Pushes::measure(&desk.build.app_image())?);
             fs::write(desk.build.path(LAYERS).join("jdk/round"), round.to_string())?;
             series.one_changed.push(desk.export()?);
             desk.forget()?;
@@ -99,6 +104,22 @@ pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Resu
         let restore = Figures::median(&series.restore);
         let line = Line::new(name("restore"), restore, "sha256sum T; tar -xf T", reading);
         report.add(line.reach(0.6));
+        let of = |get: fn(&Pushes) -> Figures| {
+            Figures::median(&series.pushes.iter().map(get).collect::<Vec<_>>())
+        };
+        let slipway = of(|it| it.slipway);
+        for (against, theirs) in [
+            ("skopeo copy", of(|it| it.skopeo)),
+            ("crane push", of(|it| it.crane)),
+        ] {
+            let line = Line::new(
+                name("slipway layout copy to a registry"),
+                slipway,
+                against,
+                theirs,
+            );
+            report.add(line.reach(0.9));
+        }
     }
     Ok(())
 }

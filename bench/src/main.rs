@@ -8,6 +8,7 @@
 //! | the launcher, until its process has ended | the process |
 //! | unpacking an image of about 30 MB | `tar -xzf` of the same layers |
 //! | exports of large trees, cold, unchanged, with a cache, and what comes before | `tar \| pigz -1 \| sha256sum` of the tree |
+//! | a push of the image of such a tree to a registry on this machine | `skopeo copy` and `crane push` |
 //! | a build with one large layer, first and unchanged | `sha256sum` of the layer's file |
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@ mod builds;
 mod containers;
 mod export;
 mod launcher;
+mod push;
 mod report;
 mod stopwatch;
 mod unpacking;
@@ -55,7 +57,19 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     sandbox::engine::serve();
     let args = Args::parse();
-    if !is_root() || !requires(&["tar", "sha256sum", "umoci", "jq", "pigz", "time"]) {
+    if !is_root()
+        || !requires(&[
+            "tar",
+            "sha256sum",
+            "umoci",
+            "jq",
+            "pigz",
+            "time",
+            "skopeo",
+            "crane",
+            "docker-registry",
+        ])
+    {
         anyhow::bail!("the phases run directly need root, and samples need umoci and jq");
     }
     let all = args.export.is_empty();
