@@ -196,7 +196,7 @@ mod tests {
             ("format=disk", "there is no format"),
             ("format=bind", "needs source"),
             ("format=bind;source=", "needs source"),
-            ("format=image;name=x", "registries"),
+            ("format=image;name=x", "--cache-image NAME"),
             ("format=volume;name=../x", "no name of a volume"),
             ("format=volume;name=.hidden", "no name of a volume"),
             ("sorce=x", "there is no key"),
