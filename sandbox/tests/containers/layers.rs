@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use layout::editor::CommitOptions;
 use layout::layer::{Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
 use layout::{History, Image, ImageEditor, Layout, Selector};
+use sandbox::unpacked::Error;
 use sandbox::{Container, Root, Unpacked};
 
 use crate::kit::{Test, World};
@@ -73,9 +75,18 @@ fn store(world: &World) -> Unpacked {
 }
 
 /// Removes all layers, which others' ids may own, and returns how many there were.
+///
+/// A process that another test of this program begins has our lock too, until it runs its own program.
 fn clear(world: &World) -> usize {
-    let removed = store(world).remove_unused(&HashSet::new(), &world.way);
-    removed.unwrap().len()
+    let begin = Instant::now();
+    loop {
+        match store(world).remove_unused(&HashSet::new(), &world.way) {
+            Err(Error::InUse(_)) if begin.elapsed() < Duration::from_secs(10) => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            removed => return removed.unwrap().len(),
+        }
+    }
 }
 
 fn layers_are_seen(world: &mut World) {
