@@ -11,8 +11,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use cache::{Cache, CacheMetadata, CachedBuildpack, Miss, NextImage, StagedLayer, VolumeCache};
 use layout::DiffId;
-use layout::digest::Hasher;
-use layout::layer::{Layer, Owner};
+use layout::layer::{self, Layer, Owner};
 use platform::files::analyzed::LayerRecord;
 
 use crate::buildpack_dir::{BuildpackDir, FoundLayer};
@@ -203,7 +202,7 @@ impl Filling {
             let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
             let diff_id = match diff_id {
                 Some(diff_id) if !tap.wants_bytes() => diff_id,
-                _ => hashed(layer, &mut tap)?,
+                _ => layer::diff_id_with_tee(layer, Some(&mut tap))?,
             };
             tap.finish(&diff_id);
         }
@@ -244,33 +243,6 @@ fn send(image: &mut NextImage, layer: &Layer, before: Option<&str>) -> anyhow::R
     }
     taken.result = Some(image.add(layer));
     Ok(taken)
-}
-
-/// Writes a layer's tar and returns its digest: one reading for both.
-fn hashed(layer: &Layer, out: &mut dyn Write) -> anyhow::Result<DiffId> {
-    let mut hashing = Hashing {
-        hasher: Hasher::sha256(),
-        out,
-    };
-    layer.write_tar(&mut hashing)?;
-    Ok(DiffId(hashing.hasher.finish()))
-}
-
-struct Hashing<'a> {
-    hasher: Hasher,
-    out: &'a mut dyn Write,
-}
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(buf)?;
-        self.hasher.update(&buf[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 /// Where the bytes of a layer's tar go if the cache wants them. Writing to it never fails.
