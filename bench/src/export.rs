@@ -64,6 +64,7 @@ pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Resu
             fs::write(desk.build.path(LAYERS).join("jdk/round"), round.to_string())?;
             series.one_changed.push(desk.export()?);
             desk.forget()?;
+            desk.forget_cache()?;
             desk.analyze()?;
             series.with_cache.push(desk.export_with_cache()?);
             if round <= RESTORES {
@@ -187,15 +188,17 @@ impl Desk {
         text.trim().parse().expect("wc counts")
     }
 
-    /// Removes image and cache.
+    /// Removes the image.
     fn forget(&self) -> anyhow::Result<()> {
-        for place in [self.build.app_image(), self.build.path("cache/committed")] {
-            if place.exists() {
-                fs::remove_dir_all(place)?;
-            }
-        }
+        remove(&self.build.app_image())?;
         self.build.hand_over_report();
         Ok(())
+    }
+
+    /// Removes what the cache holds. Called just before it is filled: a virtual machine may give memory that is free back
+    /// to its host, and whoever writes then pays for every page again, which is more than the writing.
+    fn forget_cache(&self) -> anyhow::Result<()> {
+        remove(&self.build.path("cache/committed"))
     }
 
     /// Moves a tree to where nobody looks. It is not removed before the end: for half a minute after many files are
@@ -254,6 +257,13 @@ impl Desk {
         fs::rename(&aside, &layers)?;
         Ok(figures)
     }
+}
+
+fn remove(place: &Path) -> anyhow::Result<()> {
+    if place.exists() {
+        fs::remove_dir_all(place)?;
+    }
+    Ok(())
 }
 
 fn without_cache(command: &mut Command) {

@@ -21,6 +21,7 @@ mod compress;
 mod extract;
 mod header;
 mod inside;
+mod listing;
 mod read;
 mod tar;
 mod unpack;
@@ -284,6 +285,14 @@ pub enum Error {
     /// A file that belongs into an archive could not be opened.
     #[error("failed to add file {} to archive", path.display())]
     Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file that belongs into an archive could not be read.
+    #[error("failed to read {} for the archive", path.display())]
+    Read {
         /// The file.
         path: PathBuf,
         /// Why not.

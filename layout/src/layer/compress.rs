@@ -85,7 +85,8 @@ impl fmt::Display for Compression {
 
 /// Makes members, one at a time.
 pub(super) enum Compressor {
-    Gzip(libdeflater::Compressor),
+    /// With room for the longest member.
+    Gzip(libdeflater::Compressor, Vec<u8>),
     Zstd(Box<zstd::bulk::Compressor<'static>>),
     None,
 }
@@ -97,9 +98,8 @@ impl Compressor {
         Ok(match compression {
             Compression::Gzip(level @ 1..=12) => {
                 let level = libdeflater::CompressionLvl::new(level.into());
-                Self::Gzip(libdeflater::Compressor::new(
-                    level.map_err(|_| no_such_level())?,
-                ))
+                let level = level.map_err(|_| no_such_level())?;
+                Self::Gzip(libdeflater::Compressor::new(level), Vec::new())
             }
             Compression::Zstd(level @ 1..=19) => {
                 Self::Zstd(Box::new(zstd::bulk::Compressor::new(level.into())?))
@@ -112,13 +112,13 @@ impl Compressor {
     /// Returns `bytes` as one member.
     pub(super) fn member(&mut self, bytes: &[u8]) -> Vec<u8> {
         match self {
-            Self::Gzip(gzip) => {
-                let mut member = vec![0; gzip.gzip_compress_bound(bytes.len())];
+            Self::Gzip(gzip, room) => {
+                let bound = gzip.gzip_compress_bound(bytes.len());
+                room.resize(room.len().max(bound), 0);
                 let len = gzip
-                    .gzip_compress(bytes, &mut member)
+                    .gzip_compress(bytes, room)
                     .expect("the buffer is as long as the compressor says that it can need");
-                member.truncate(len);
-                member
+                room[..len].to_vec()
             }
             Self::Zstd(zstd) => zstd
                 .compress(bytes)

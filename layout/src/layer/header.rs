@@ -27,17 +27,24 @@ const MAX_SIZE: u64 = 0o77_777_777_777;
 /// Appends the header of `entry` to `out`: one block, or three and more where PAX is needed.
 pub(super) fn append(entry: &Entry, out: &mut Vec<u8>) -> Result<(), Error> {
     let fields = Fields::of(entry)?;
-    let split = split_name(fields.name);
-    let records = fields.records();
-    if records.is_empty() || (split.is_some() && fields.only_name_is_long()) {
-        let (prefix, name) = split.unwrap_or((b"", fields.name));
+    if let Some((prefix, name)) = fields.ustar_name() {
         out.extend_from_slice(fields.block(prefix, name, fields.link).as_bytes());
         return Ok(());
     }
-    append_pax(fields.name, &records, out);
+    append_pax(fields.name, &fields.records(), out);
     let block = fields.block(b"", &to_ascii(fields.name), &to_ascii(fields.link));
     out.extend_from_slice(block.as_bytes());
     Ok(())
+}
+
+/// Returns the bytes that [`append`] appends.
+pub(super) fn len(entry: &Entry) -> Result<usize, Error> {
+    if Fields::of(entry)?.ustar_name().is_some() {
+        return Ok(BLOCK);
+    }
+    let mut header = Vec::new();
+    append(entry, &mut header)?;
+    Ok(header.len())
 }
 
 /// An entry in the tar's own terms.
@@ -111,8 +118,17 @@ impl<'a> Fields<'a> {
         .collect()
     }
 
-    fn only_name_is_long(&self) -> bool {
-        fits_text(self.link) && self.uid.max(self.gid) <= MAX_ID && self.size <= MAX_SIZE
+    /// Returns prefix and name where USTAR has room for everything (EXP-038).
+    fn ustar_name(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let rest_fits =
+            fits_text(self.link) && self.uid.max(self.gid) <= MAX_ID && self.size <= MAX_SIZE;
+        if !rest_fits {
+            None
+        } else if fits_text(self.name) {
+            Some((b"", self.name))
+        } else {
+            split_name(self.name)
+        }
     }
 
     fn block(&self, prefix: &[u8], name: &[u8], link: &[u8]) -> Header {
@@ -221,13 +237,18 @@ fn put_text(field: &mut [u8], text: &[u8]) {
 
 /// Writes octal digits and NUL; zero if the number does not fit, a PAX record holds it then.
 fn put_octal(field: &mut [u8], number: u64) {
-    let width = field.len() - 1;
-    let mut text = format!("{number:0width$o}");
-    if text.len() > width {
-        text = "0".repeat(width);
+    let (end, digits) = field.split_last_mut().expect("a field has bytes");
+    *end = 0;
+    let bits = 3 * digits.len();
+    let mut rest = if bits < 64 && number >> bits != 0 {
+        0
+    } else {
+        number
+    };
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest & 7) as u8;
+        rest >>= 3;
     }
-    field[..width].copy_from_slice(text.as_bytes());
-    field[width] = 0;
 }
 
 /// Writes the sum of all bytes, the field itself counted as blanks: six digits, NUL, blank.

@@ -4,12 +4,12 @@
 //! memory once. A file that is shorter or longer than its entry says ends the stream with an error
 //! that names it: a tar with wrong contents is never finished (EXP-037).
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use fs_err::File;
-use fs_err::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::header::{self, BLOCK};
 use super::{Entry, EntryKind, Error};
@@ -24,6 +24,7 @@ pub(super) struct Tar<'a> {
     /// Bytes that are ready, from `sent` on: headers, padding, the trailer.
     ready: Vec<u8>,
     sent: usize,
+    folder: Folder<'a>,
     contents: Option<Contents<'a>>,
     ended: bool,
 }
@@ -34,6 +35,7 @@ impl<'a> Tar<'a> {
             entries: entries.iter(),
             ready: Vec::new(),
             sent: 0,
+            folder: Folder::default(),
             contents: None,
             ended: false,
         }
@@ -131,7 +133,19 @@ impl<'a> Tar<'a> {
 
     /// Goes on with a file's contents, after what is ready.
     fn open(&mut self, source: &'a Path, size: u64, offset: u64) -> Result<(), Error> {
-        let contents = Contents::open(source, size, offset)?;
+        let contents = Contents {
+            file: self
+                .folder
+                .open(source)
+                .map_err(|source_error| Error::Open {
+                    path: source.to_path_buf(),
+                    source: source_error,
+                })?,
+            path: source,
+            size,
+            left: size - offset,
+            seen_end: false,
+        };
         if size == 0 {
             // Nobody will read of it, and it must be empty all the same.
             return contents.end();
@@ -171,7 +185,6 @@ pub(super) struct Places<'a> {
     next: Place,
     /// Bytes of the entry that the next place is in.
     entry_len: Option<u64>,
-    headers: Vec<u8>,
 }
 
 impl<'a> Places<'a> {
@@ -181,7 +194,6 @@ impl<'a> Places<'a> {
             len,
             next: Place { entry: 0, skip: 0 },
             entry_len: None,
-            headers: Vec::new(),
         }
     }
 
@@ -189,7 +201,7 @@ impl<'a> Places<'a> {
     fn entry_len(&mut self) -> Result<Option<u64>, Error> {
         if self.entry_len.is_none() {
             let len = match self.entries.get(self.next.entry) {
-                Some(entry) => entry_len(entry, &mut self.headers)?,
+                Some(entry) => entry_len(entry)?,
                 None if self.next.entry == self.entries.len() => TRAILER_LEN as u64,
                 None => return Ok(None),
             };
@@ -230,18 +242,15 @@ impl Iterator for Places<'_> {
 /// Returns the bytes of the whole tar.
 pub(super) fn size(entries: &[Entry]) -> Result<u64, Error> {
     let mut size = TRAILER_LEN as u64;
-    let mut headers = Vec::new();
     for entry in entries {
-        size = size.saturating_add(entry_len(entry, &mut headers)?);
+        size = size.saturating_add(entry_len(entry)?);
     }
     Ok(size)
 }
 
-/// Returns the bytes of one entry: headers, contents, padding. `headers` is room for the first.
-fn entry_len(entry: &Entry, headers: &mut Vec<u8>) -> Result<u64, Error> {
-    headers.clear();
-    header::append(entry, headers)?;
-    let headers = headers.len() as u64;
+/// Returns the bytes of one entry: headers, contents, padding.
+fn entry_len(entry: &Entry) -> Result<u64, Error> {
+    let headers = header::len(entry)? as u64;
     Ok(match entry.kind {
         EntryKind::File { size, .. } => headers.saturating_add(size.next_multiple_of(BLOCK as u64)),
         _ => headers,
@@ -254,10 +263,43 @@ fn padding(size: u64) -> usize {
     usize::try_from(over).map_or(0, |over| (BLOCK - over) % BLOCK)
 }
 
+/// Opens files. From the second one in a directory on, names are looked up in it and not from `/`: where files are
+/// small, that is a good part of what reading one costs.
+#[derive(Debug, Default)]
+struct Folder<'a> {
+    path: Option<&'a Path>,
+    /// `path`, once a second file is wanted.
+    directory: Option<OwnedFd>,
+}
+
+impl<'a> Folder<'a> {
+    fn open(&mut self, file: &'a Path) -> io::Result<OwnedFd> {
+        // Were the file replaced by a FIFO since it was walked, opening it would wait for ever.
+        const READ: OFlags = OFlags::RDONLY
+            .union(OFlags::NONBLOCK)
+            .union(OFlags::CLOEXEC);
+        const LOOK_UP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+        let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
+        if let (Some(path), Some(name)) = (folder, file.file_name())
+            && self.path == folder
+        {
+            let directory = match self.directory.take() {
+                Some(directory) => directory,
+                None => rustix::fs::open(path, LOOK_UP, Mode::empty())?,
+            };
+            let directory = self.directory.insert(directory);
+            return Ok(rustix::fs::openat(directory, name, READ, Mode::empty())?);
+        }
+        self.path = folder;
+        self.directory = None;
+        Ok(rustix::fs::open(file, READ, Mode::empty())?)
+    }
+}
+
 /// A file whose bytes are being read.
 #[derive(Debug)]
 struct Contents<'a> {
-    file: File,
+    file: OwnedFd,
     path: &'a Path,
     size: u64,
     left: u64,
@@ -265,34 +307,13 @@ struct Contents<'a> {
     seen_end: bool,
 }
 
-impl<'a> Contents<'a> {
-    fn open(path: &'a Path, size: u64, offset: u64) -> Result<Self, Error> {
-        let mut options = fs_err::OpenOptions::new();
-        options.read(true);
-        // Were the file replaced by a FIFO since it was walked, opening it would wait for ever.
-        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        Ok(Self {
-            file: options.open(path).map_err(|source| Error::Open {
-                path: path.to_path_buf(),
-                source,
-            })?,
-            path,
-            size,
-            left: size - offset,
-            seen_end: false,
-        })
-    }
-
+impl Contents<'_> {
     fn read(&mut self, room: &mut [u8]) -> Result<usize, Error> {
         // One byte more than there may be, if there is room: a system call less for every small file.
         let most = self.left.saturating_add(1);
         let most = usize::try_from(most).map_or(room.len(), |most| most.min(room.len()));
         let offset = self.size - self.left;
-        let len = match self.file.read_at(&mut room[..most], offset) {
-            // A FIFO took the file's place.
-            Err(error) if error.kind() == std::io::ErrorKind::NotSeekable => 0,
-            len => len?,
-        };
+        let len = self.read_at(&mut room[..most], offset)?;
         match len as u64 {
             0 => Err(self.changed("shorter")),
             read if read > self.left => Err(self.changed("longer")),
@@ -305,10 +326,22 @@ impl<'a> Contents<'a> {
     }
 
     fn end(self) -> Result<(), Error> {
-        if self.seen_end || self.file.read_at(&mut [0], self.size)? == 0 {
+        if self.seen_end || self.read_at(&mut [0], self.size)? == 0 {
             return Ok(());
         }
         Err(self.changed("longer"))
+    }
+
+    fn read_at(&self, room: &mut [u8], offset: u64) -> Result<usize, Error> {
+        match rustix::io::retry_on_intr(|| rustix::io::pread(&self.file, &mut *room, offset)) {
+            // A FIFO took the file's place.
+            Err(Errno::SPIPE) => Ok(0),
+            Err(errno) => Err(Error::Read {
+                path: self.path.to_path_buf(),
+                source: errno.into(),
+            }),
+            Ok(len) => Ok(len),
+        }
     }
 
     fn changed(&self, found: &'static str) -> Error {
@@ -478,7 +511,7 @@ mod tests {
     fn a_fifo_in_place_of_a_file_does_not_block() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("fifo");
-        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        let (kind, mode) = (rustix::fs::FileType::Fifo, Mode::RUSR);
         rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
         let error = bytes(&[file(&path, 3)]).unwrap_err();
         assert!(matches!(error, Error::Changed { .. }), "{error}");

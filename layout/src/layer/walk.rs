@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
-use super::{Entry, EntryKind, Error, Owner};
+use super::{Entry, EntryKind, Error, Owner, listing};
 
 /// Returns one entry per ancestor of `dir`, from the top down, `/` and `dir` excluded.
 pub(super) fn ancestors(dir: &Path) -> Result<Vec<Entry>, Error> {
@@ -28,34 +28,33 @@ pub(super) fn ancestors(dir: &Path) -> Result<Vec<Entry>, Error> {
     Ok(entries)
 }
 
-/// Returns `dir` and everything below.
+/// Returns `dir` and everything below; the error, if there are several, is that of the first in this order.
 pub(super) fn walk(dir: &Path, owner: Option<Owner>) -> Result<Vec<Entry>, Error> {
     let dir = absolute(dir)?;
     let metadata = fs::symlink_metadata(&dir)?;
-    let mut entries = Vec::new();
-    // What is still to visit, the next one last: no recursion, no directory held open.
-    let mut pending: Vec<Entry> = entry(dir, &metadata, owner)?.into_iter().collect();
-    while let Some(next) = pending.pop() {
-        if next.kind == EntryKind::Directory {
-            let first = pending.len();
-            append_children(&next.name, owner, &mut pending)?;
-            pending[first..].sort_unstable_by(|a, b| bytes(&b.name).cmp(bytes(&a.name)));
-        }
-        entries.push(next);
+    let Some(top) = entry(dir, &metadata, owner)? else {
+        return Ok(Vec::new());
+    };
+    if top.kind != EntryKind::Directory {
+        return Ok(vec![top]);
     }
+    let listed = listing::list(top.name.clone(), |dir| children(dir, owner));
+    let count: usize = listed.iter().map(listing::Listed::len).sum();
+    let mut entries = Vec::with_capacity(1 + count);
+    entries.push(top);
+    listing::depth_first(listed, &mut entries)?;
     Ok(entries)
 }
 
-fn append_children(
-    dir: &Path,
-    owner: Option<Owner>,
-    pending: &mut Vec<Entry>,
-) -> Result<(), Error> {
+/// Returns what is in a directory, in bytewise order.
+fn children(dir: &Path, owner: Option<Owner>) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
     for child in fs::read_dir(dir)? {
         let child = child?;
-        pending.extend(entry(child.path(), &child.metadata()?, owner)?);
+        entries.extend(entry(child.path(), &child.metadata()?, owner)?);
     }
-    Ok(())
+    entries.sort_unstable_by(|a, b| bytes(&a.name).cmp(bytes(&b.name)));
+    Ok(entries)
 }
 
 /// Returns the entry of a path; none for a socket.

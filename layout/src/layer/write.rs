@@ -25,8 +25,42 @@ use crate::manifest::Descriptor;
 /// Parts of the tar that may wait for the tee.
 const WAITING: usize = 4;
 
-/// A part of the tar, shared by those who read it.
-type Part = Arc<Vec<u8>>;
+/// A part of the tar. When the last of those who share it has read it, its room is for the next one.
+#[derive(Debug)]
+struct Part {
+    room: Vec<u8>,
+    len: usize,
+    rooms: Arc<Rooms>,
+}
+
+impl Part {
+    fn bytes(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.rooms.put(std::mem::take(&mut self.room));
+    }
+}
+
+/// Buffers of [`MEMBER_LEN`] that wait to be filled again: making one means to clear it.
+#[derive(Debug, Default)]
+struct Rooms(Mutex<Vec<Vec<u8>>>);
+
+impl Rooms {
+    fn take(&self) -> Vec<u8> {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.pop().unwrap_or_else(|| vec![0; MEMBER_LEN])
+    }
+
+    fn put(&self, room: Vec<u8>) {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.push(room);
+    }
+}
+
 type Tee<'t> = Option<&'t mut (dyn Write + Send)>;
 
 pub(super) fn write_blob(
@@ -41,10 +75,11 @@ pub(super) fn write_blob(
     let compressors = compressors.collect::<Result<Vec<_>, _>>()?;
     let (jobs, waiting) = sync_channel(threads);
     let waiting = &Mutex::new(waiting);
+    let rooms = &Arc::default();
     thread::scope(move |scope| {
         for compressor in compressors {
             start(scope, move || {
-                work(&layer.entries, waiting, Some(compressor));
+                work(&layer.entries, rooms, waiting, Some(compressor));
             })?;
         }
         let (order, members) = sync_channel(2 * threads);
@@ -68,9 +103,10 @@ pub(super) fn diff_id_with_tee(layer: &Layer, tee: Tee<'_>) -> Result<DiffId, Er
     let threads = cores();
     let (jobs, waiting) = sync_channel(threads);
     let waiting = &Mutex::new(waiting);
+    let rooms = &Arc::default();
     thread::scope(move |scope| {
         for _ in 0..threads {
-            start(scope, || work(&layer.entries, waiting, None))?;
+            start(scope, || work(&layer.entries, rooms, waiting, None))?;
         }
         let ends = Ends::start(scope, layer, threads, (jobs, None), tee)?;
         ends.join().map_err(Error::from)
@@ -84,7 +120,7 @@ fn cores() -> usize {
 /// A part to make, and where it and its member go.
 struct Job {
     place: Place,
-    part: SyncSender<Result<Part, Error>>,
+    part: SyncSender<Result<Arc<Part>, Error>>,
     member: Option<SyncSender<Vec<u8>>>,
 }
 
@@ -110,7 +146,7 @@ type Sinks = (SyncSender<Job>, Option<SyncSender<Receiver<Vec<u8>>>>);
 fn plan(
     layer: &Layer,
     (jobs, order): &Sinks,
-    parts: &SyncSender<Receiver<Result<Part, Error>>>,
+    parts: &SyncSender<Receiver<Result<Arc<Part>, Error>>>,
 ) -> Result<(), Stop> {
     for place in Places::new(&layer.entries, MEMBER_LEN as u64) {
         let place = place.map_err(Stop::Failed)?;
@@ -133,26 +169,34 @@ fn plan(
 }
 
 /// Makes parts and, if somebody wants them, members.
-fn work(entries: &[Entry], jobs: &Mutex<Receiver<Job>>, mut compressor: Option<Compressor>) {
+fn work(
+    entries: &[Entry],
+    rooms: &Arc<Rooms>,
+    jobs: &Mutex<Receiver<Job>>,
+    mut compressor: Option<Compressor>,
+) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else {
             return;
         };
-        let part = make(entries, job.place).map(Arc::new);
+        let part = make(entries, rooms, job.place).map(Arc::new);
         let made = part.as_ref().ok().cloned();
         // Whoever waited for it may have failed; the planner will notice.
         job.part.send(part).ok();
         if let (Some(compressor), Some(member), Some(part)) = (&mut compressor, job.member, made) {
-            member.send(compressor.member(&part)).ok();
+            member.send(compressor.member(part.bytes())).ok();
         }
     }
 }
 
-fn make(entries: &[Entry], place: Place) -> Result<Vec<u8>, Error> {
-    let mut part = vec![0; MEMBER_LEN];
-    let len = Tar::at(entries, place)?.fill(&mut part)?;
-    part.truncate(len);
+fn make(entries: &[Entry], rooms: &Arc<Rooms>, place: Place) -> Result<Part, Error> {
+    let mut part = Part {
+        room: rooms.take(),
+        len: 0,
+        rooms: Arc::clone(rooms),
+    };
+    part.len = Tar::at(entries, place)?.fill(&mut part.room)?;
     Ok(part)
 }
 
@@ -203,8 +247,8 @@ impl<'scope> Ends<'scope> {
 }
 
 fn hash_all(
-    parts: &Receiver<Receiver<Result<Part, Error>>>,
-    tee: Option<&SyncSender<Part>>,
+    parts: &Receiver<Receiver<Result<Arc<Part>, Error>>>,
+    tee: Option<&SyncSender<Arc<Part>>>,
 ) -> Result<DiffId, Stop> {
     let mut hasher = Hasher::sha256();
     for part in parts {
@@ -212,14 +256,14 @@ fn hash_all(
         if let Some(tee) = tee {
             tee.send(Arc::clone(&part)).map_err(|_| Stop::Gone)?;
         }
-        hasher.update(&part);
+        hasher.update(part.bytes());
     }
     Ok(DiffId(hasher.finish()))
 }
 
-fn copy_all(parts: &Receiver<Part>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
+fn copy_all(parts: &Receiver<Arc<Part>>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
     for part in parts {
-        out.write_all(&part).map_err(Error::Tee)?;
+        out.write_all(part.bytes()).map_err(Error::Tee)?;
     }
     out.flush().map_err(Error::Tee)
 }
