@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use layout::text::is_visible;
+
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -13,12 +15,11 @@ pub(crate) enum Format {
 
 /// Text from an image must not steer the terminal, nor show its characters in another order than they are in.
 pub(crate) fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     let safe = |c: char| {
-        if c.is_control() || turns(c) {
-            char::REPLACEMENT_CHARACTER
-        } else {
+        if is_visible(c) {
             c
+        } else {
+            char::REPLACEMENT_CHARACTER
         }
     };
     text.chars().map(safe).collect()
@@ -89,6 +90,7 @@ mod tests {
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(printable("x\u{202e}y\u{2066}"), "x\u{fffd}y\u{fffd}");
+        assert_eq!(printable("a\u{200b}b\u{feff}"), "a\u{fffd}b\u{fffd}");
         assert_eq!(printable("größe 大"), "größe 大");
     }
 
