@@ -10,10 +10,10 @@ use anyhow::Context as _;
 use layout::config::CREATED;
 use layout::editor::CommitOptions;
 use layout::layer::{Layer, WriteOptions};
-use layout::manifest::Platform;
-use layout::{DiffId, Digest, Draft, History, Image, ImageEditor, Reference};
+use layout::manifest::{MediaType, Platform, to_oci};
+use layout::{DiffId, Digest, Draft as _, History, Image, ImageEditor, Reference};
 use platform::images::ImageStore;
-use registry::Client;
+use registry::{Client, Push};
 use tracing::{info, warn};
 
 use crate::metadata::{self, CacheMetadata};
@@ -37,7 +37,7 @@ pub struct ImageCache {
 pub struct NextImage {
     cache: ImageCache,
     editor: ImageEditor,
-    draft: Box<dyn Draft>,
+    draft: Push,
 }
 
 impl ImageCache {
@@ -114,7 +114,7 @@ impl ImageCache {
                 os: "linux".to_owned(),
                 ..Platform::default()
             }),
-            draft: self.client.push(&self.reference).into(),
+            draft: self.client.push(&self.reference),
             cache: self,
         }
     }
@@ -133,6 +133,22 @@ impl NextImage {
         let before = self.cache.before.as_ref().ok_or_else(lost)?;
         let reused = self.editor.reuse(before, diff_id, history());
         reused.map_err(|_| lost())
+    }
+
+    /// Takes a layer of another image over where that costs less than to make it: packed as the cache's layers are, its
+    /// blob is in the same registry, or in a file here. False where it is not.
+    pub fn take_over(&mut self, image: &Image, diff_id: &DiffId) -> anyhow::Result<bool> {
+        let blob = image.layer(diff_id);
+        let is_gzip = |media_type| to_oci(media_type) == MediaType::ImageLayerGzip;
+        let Some(blob) = blob.filter(|it| is_gzip(&it.media_type)) else {
+            return Ok(false);
+        };
+        let from = image.blobs();
+        let is_near = from.path(&blob.digest).is_some() || self.draft.take_over(blob, from)?;
+        if is_near {
+            self.editor.reuse(image, diff_id, history())?;
+        }
+        Ok(is_near)
     }
 
     /// Sends a layer to the registry.

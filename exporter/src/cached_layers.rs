@@ -1,18 +1,23 @@
 //! The build cache, filled while the image is made and committed after it (EXP-051, EXP-085 to EXP-087).
 //!
 //! A layer that image and cache both get is read once for both: its tar is staged on its way into the
-//! image ([`Tap`]). A cache image gets its layers by itself, at the same time if the platform wants that.
+//! image ([`Tap`]), and a cache image takes over what is in the app image ([`AppLayers`]). At the same time, if the
+//! platform wants that, a cache image gets its layers by itself.
 //! Nothing here can fail the export: what goes wrong is a warning.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
+use buildpack::layer::BuildpackLayer;
 use cache::{Cache, CacheMetadata, CachedBuildpack, Miss, NextImage, StagedLayer, VolumeCache};
-use layout::DiffId;
 use layout::layer::{self, Layer, Owner};
+use layout::{DiffId, Digest, Image};
+use platform::files::LayersMetadata;
 use platform::files::analyzed::LayerRecord;
+use platform::output::Output;
 
 use crate::buildpack_dir::{BuildpackDir, FoundLayer};
 use crate::sbom;
@@ -47,6 +52,44 @@ struct Taken {
     reused: bool,
     /// Why the old copy was not.
     skipped: Option<String>,
+}
+
+/// The layers of an app image that was just written.
+#[derive(Debug)]
+pub(crate) struct AppLayers<'a> {
+    output: &'a Output,
+    manifest: Digest,
+    record: LayersMetadata,
+    /// Looked up for the first layer that is wanted of it; nothing if it cannot be read.
+    image: OnceCell<Option<Image>>,
+}
+
+impl<'a> AppLayers<'a> {
+    /// Names the image, and what its label records; reads nothing.
+    pub(crate) fn new(output: &'a Output, manifest: &Digest, record: LayersMetadata) -> Self {
+        Self {
+            output,
+            manifest: manifest.clone(),
+            record,
+            image: OnceCell::new(),
+        }
+    }
+
+    /// Returns the diffID that a layer has in the image, if it is there.
+    fn diff_id(&self, layer: &BuildpackLayer) -> Option<DiffId> {
+        let layers = &self.record.buildpack(&layer.buildpack_id)?.layers;
+        layers.get(&layer.name)?.sha.parse().ok().map(DiffId)
+    }
+
+    fn image(&self) -> Option<&Image> {
+        let written = || {
+            let image = self.output.written(&self.manifest);
+            image
+                .inspect_err(|error| tracing::debug!("The cache makes its layers anew: {error:#}"))
+                .ok()
+        };
+        self.image.get_or_init(written).as_ref()
+    }
 }
 
 impl Filling {
@@ -126,6 +169,7 @@ impl Filling {
         layers_dir: &Path,
         buildpacks: &[BuildpackDir],
         owner: Owner,
+        app: Option<&AppLayers<'_>>,
     ) -> anyhow::Result<CacheMetadata> {
         if !self.existed {
             tracing::info!("Layer cache not found");
@@ -134,14 +178,14 @@ impl Filling {
         for buildpack in buildpacks {
             metadata
                 .buildpacks
-                .push(self.take_buildpack(buildpack, owner));
+                .push(self.take_buildpack(buildpack, owner, app));
         }
         if api.has_sbom()
             && let Some(dir) = sbom::directory(layers_dir, "cache")?
         {
             let before = Some(self.before.sbom.clone()).filter(|sha| !sha.is_empty());
-            let layer = Layer::of_directory(&dir, Some(owner))?;
-            let diff_id = self.take(SBOM_ID, &layer, before.as_deref())?;
+            let walk = || Layer::of_directory(&dir, Some(owner));
+            let diff_id = self.take(SBOM_ID, walk, before.as_deref(), None)?;
             metadata.sbom = diff_id.to_string();
         }
         Ok(metadata)
@@ -156,7 +200,12 @@ impl Filling {
         .context("committing cache")
     }
 
-    fn take_buildpack(&mut self, buildpack: &BuildpackDir, owner: Owner) -> CachedBuildpack {
+    fn take_buildpack(
+        &mut self,
+        buildpack: &BuildpackDir,
+        owner: Owner,
+        app: Option<&AppLayers<'_>>,
+    ) -> CachedBuildpack {
         let mut record = CachedBuildpack {
             id: buildpack.module.id.clone(),
             version: buildpack.module.version.clone(),
@@ -168,7 +217,7 @@ impl Filling {
                 tracing::warn!("Failed to cache layer '{id}' because it has no contents");
                 continue;
             }
-            match self.take_layer(&id, found, owner) {
+            match self.take_layer(&id, found, owner, app) {
                 Ok(layer) => {
                     record.layers.insert(found.layer.name.clone(), layer);
                 }
@@ -183,21 +232,30 @@ impl Filling {
         id: &str,
         found: &FoundLayer,
         owner: Owner,
+        app: Option<&AppLayers<'_>>,
     ) -> anyhow::Result<LayerRecord> {
         let before = self.sha_before(&found.layer.buildpack_id, &found.layer.name);
         let before = before.map(str::to_owned);
-        let contents = Layer::of_directory(&found.layer.path, Some(owner))?;
-        let diff_id = self.take(id, &contents, before.as_deref())?;
+        let walk = || Layer::of_directory(&found.layer.path, Some(owner));
+        let in_app = app.and_then(|app| Some((app, app.diff_id(&found.layer)?)));
+        let diff_id = self.take(id, walk, before.as_deref(), in_app)?;
         found.record(&diff_id)
     }
 
     /// Takes a layer in, unless it was on its way into the image, and says how.
-    fn take(&mut self, id: &str, layer: &Layer, before: Option<&str>) -> anyhow::Result<DiffId> {
+    fn take(
+        &mut self,
+        id: &str,
+        walk: impl Fn() -> Result<Layer, layer::Error>,
+        before: Option<&str>,
+        in_app: Option<InApp<'_>>,
+    ) -> anyhow::Result<DiffId> {
         let shared = self.taken.contains_key(id);
         if let Next::Image(image) = &mut self.next {
-            let taken = send(image, layer, before)?;
+            let taken = send(image, walk, before, in_app)?;
             self.taken.insert(id.to_owned(), taken);
         } else if !shared {
+            let layer = &walk()?;
             let diff_id = before.map(|_| layer.diff_id()).transpose()?;
             let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
             let diff_id = match diff_id {
@@ -224,24 +282,44 @@ impl Filling {
     }
 }
 
-/// Has a layer in the cache image: the one that is there, if it is the same.
-fn send(image: &mut NextImage, layer: &Layer, before: Option<&str>) -> anyhow::Result<Taken> {
+/// An app image, and the diffID of a layer that it has.
+type InApp<'a> = (&'a AppLayers<'a>, DiffId);
+
+/// Has a layer in the cache image: the one that is there if it is the same, else that of the app image if it is near,
+/// else one that is made.
+fn send(
+    image: &mut NextImage,
+    walk: impl Fn() -> Result<Layer, layer::Error>,
+    before: Option<&str>,
+    in_app: Option<InApp<'_>>,
+) -> anyhow::Result<Taken> {
     let mut taken = Taken::default();
-    if let Some(before) = before {
-        let diff_id = layer.diff_id()?;
-        if before == diff_id.to_string() {
-            match image.reuse(&diff_id) {
-                Ok(()) => {
-                    taken.reused = true;
-                    taken.result = Some(Ok(diff_id));
-                    return Ok(taken);
-                }
-                Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
-                Err(Miss::Unreadable(error)) => return Err(error),
+    let mut walked = None;
+    let diff_id = match (&in_app, before) {
+        (Some((_, diff_id)), _) => Some(diff_id.clone()),
+        (None, Some(_)) => Some(walked.insert(walk()?).diff_id()?),
+        (None, None) => None,
+    };
+    if let Some(diff_id) = diff_id.filter(|it| before == Some(it.to_string().as_str())) {
+        match image.reuse(&diff_id) {
+            Ok(()) => {
+                taken.reused = true;
+                taken.result = Some(Ok(diff_id));
+                return Ok(taken);
             }
+            Err(Miss::Unusable(reason)) => taken.skipped = Some(reason),
+            Err(Miss::Unreadable(error)) => return Err(error),
         }
     }
-    taken.result = Some(image.add(layer));
+    if let Some((app, diff_id)) = in_app
+        && let Some(app) = app.image()
+        && image.take_over(app, &diff_id)?
+    {
+        taken.result = Some(Ok(diff_id));
+        return Ok(taken);
+    }
+    let layer = walked.map_or_else(walk, Ok)?;
+    taken.result = Some(image.add(&layer));
     Ok(taken)
 }
 

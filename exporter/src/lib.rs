@@ -48,7 +48,7 @@ use platform::{ExitCode, Failure, PlatformApi};
 use crate::ahead::{Ahead, Promise};
 use crate::app_image::{Added, AppImage};
 use crate::buildpack_dir::BuildpackDir;
-use crate::cached_layers::Filling;
+use crate::cached_layers::{AppLayers, Filling};
 use crate::launch_cache::LaunchCache;
 use crate::slices::AppLayer;
 
@@ -121,17 +121,17 @@ pub fn run(mut inputs: Inputs<'_>) -> Result<Outputs, Failure> {
             at_once(&inputs, filling, launch_cache).map_err(fail)?
         }
         Ok(mut filling) => {
-            let (report, dirs) = export(&inputs, filling.as_mut(), launch_cache).map_err(fail)?;
+            let (exported, dirs) = export(&inputs, filling.as_mut(), launch_cache).map_err(fail)?;
             let cached = filling.map_or(Ok(()), |mut filling| {
                 let _timer = platform::log::timer("Cache");
-                let metadata = fill(&inputs, &mut filling, &dirs)?;
+                let metadata = fill(&inputs, &mut filling, &dirs, Some(&exported.app))?;
                 filling.commit(&metadata)
             });
-            (report, cached)
+            (exported.report, cached)
         }
         Err(error) => {
-            let (report, _) = export(&inputs, None, launch_cache).map_err(fail)?;
-            (report, Err(error))
+            let (exported, _) = export(&inputs, None, launch_cache).map_err(fail)?;
+            (exported.report, Err(error))
         }
     };
     if let Err(error) = cached {
@@ -155,31 +155,38 @@ fn at_once(
                 .iter()
                 .map(read)
                 .collect::<Result<_, _>>()?;
-            fill(inputs, &mut filling, &dirs)
+            fill(inputs, &mut filling, &dirs, None)
         });
         let exported = export(inputs, None, launch_cache);
         let filled = filled.join();
         let filled = filled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (exported, filled)
     });
-    let (report, _) = exported?;
+    let (exported, _) = exported?;
     let cached = filled.and_then(|metadata| filling.commit(&metadata));
-    Ok((report, cached))
+    Ok((exported.report, cached))
 }
 
 fn fill(
     inputs: &Inputs<'_>,
     filling: &mut Filling,
     dirs: &[BuildpackDir],
+    app: Option<&AppLayers<'_>>,
 ) -> anyhow::Result<CacheMetadata> {
-    filling.fill(inputs.api, inputs.layers_dir, dirs, inputs.owner)
+    filling.fill(inputs.api, inputs.layers_dir, dirs, inputs.owner, app)
 }
 
-fn export(
-    inputs: &Inputs<'_>,
+/// An app image that is in its store.
+struct Exported<'a> {
+    report: Report,
+    app: AppLayers<'a>,
+}
+
+fn export<'a>(
+    inputs: &Inputs<'a>,
     filling: Option<&mut Filling>,
     launch_cache: Option<LaunchCache>,
-) -> anyhow::Result<(Report, Vec<BuildpackDir>)> {
+) -> anyhow::Result<(Exported<'a>, Vec<BuildpackDir>)> {
     let _timer = platform::log::timer("Exporter");
     if inputs.api.has_lifecycle_sbom() {
         sbom::copy_own(inputs.layers_dir, inputs.launcher_sbom_dir)
@@ -229,11 +236,12 @@ fn export(
     if let Some(cache) = launch_cache {
         cache.commit();
     }
+    let app = AppLayers::new(inputs.output, &saved.digest, record);
     let report = Report {
         build_bom,
         ..saved.report()?
     };
-    Ok((report, dirs))
+    Ok((Exported { report, app }, dirs))
 }
 
 /// Adds all layers in their order (EXP-009).

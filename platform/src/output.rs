@@ -80,16 +80,16 @@ impl Output {
         }
     }
 
-    /// Returns the image that was just written there.
-    fn written(&self, committed: &Committed) -> anyhow::Result<Image> {
+    /// Returns the image that was just written there, by the digest of its manifest.
+    pub fn written(&self, manifest: &Digest) -> anyhow::Result<Image> {
         let image = match &self.place {
             Place::Layout(layout, _) => layout.image(&Selector {
-                digest: Some(committed.digest.clone()),
+                digest: Some(manifest.clone()),
                 ..Selector::default()
             })?,
             Place::Registry(client, name) => {
                 let exact = Reference {
-                    identifier: Identifier::Digest(committed.digest.to_string()),
+                    identifier: Identifier::Digest(manifest.to_string()),
                     ..name.clone()
                 };
                 client.image(&exact, &Selector::default())?
@@ -163,12 +163,18 @@ pub fn save(
             "The image is sparse: {count} layer(s) of the run image are not in its layout, and not in this one"
         );
     }
-    Ok(Saved { report, failed })
+    Ok(Saved {
+        digest: committed.digest,
+        report,
+        failed,
+    })
 }
 
 /// An image that has its name, but maybe not all of its other names.
 #[derive(Debug)]
 pub struct Saved {
+    /// Of the manifest.
+    pub digest: Digest,
     report: Report,
     failed: Vec<String>,
 }
@@ -205,7 +211,7 @@ impl<'a> Written<'a> {
         let image = if additional.is_empty() && !in_daemon {
             None
         } else {
-            Some(output.written(committed)?)
+            Some(output.written(&committed.digest)?)
         };
         let take = |other: &Output| match &image {
             Some(image) if !other.is(output) => other.take(image),

@@ -4,14 +4,17 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
+use layout::blob::Blobs;
 use layout::draft::{Draft, NewImage, Origin, Wanted};
 use layout::layer::{self, Layer, WriteOptions, Written};
+use layout::manifest::Descriptor;
 use layout::{DiffId, Digest, Reference, store};
 
 use crate::error::Error;
 use crate::repository::Repository;
-use crate::transfer::{Job, transfer};
+use crate::transfer::{Job, take_over, transfer};
 use crate::upload::pipe;
 
 /// An image that is being written to a registry.
@@ -19,7 +22,8 @@ use crate::upload::pipe;
 pub struct Push {
     repository: Repository,
     name: Reference,
-    written: HashSet<Digest>,
+    /// Blobs of layers that need not be looked for any more.
+    there: HashSet<Digest>,
     doing: String,
 }
 
@@ -29,9 +33,19 @@ impl Push {
         Self {
             repository,
             name,
-            written: HashSet::new(),
+            there: HashSet::new(),
             doing,
         }
+    }
+
+    /// Has the repository have a layer's blob that its registry has already, without sending it; false where that cannot
+    /// be, as of a blob that is elsewhere.
+    pub fn take_over(&mut self, blob: &Descriptor, from: &Arc<dyn Blobs>) -> Result<bool, Error> {
+        let is_there = take_over(&self.repository, &Job { blob, from }, &self.doing)?;
+        if is_there {
+            self.there.insert(blob.digest.clone());
+        }
+        Ok(is_there)
     }
 
     /// Sends the layer's blob as it comes out of the writer.
@@ -101,7 +115,7 @@ impl Draft for Push {
         tee: Option<&mut (dyn Write + Send)>,
     ) -> Result<Written, layer::Error> {
         let written = self.send_layer(layer, options, tee)?;
-        self.written.insert(written.descriptor.digest.clone());
+        self.there.insert(written.descriptor.digest.clone());
         Ok(written)
     }
 
@@ -115,7 +129,7 @@ impl Draft for Push {
             Origin::Omitted | Origin::Written => None,
         });
         let jobs: Vec<_> = jobs
-            .filter(|job| !self.written.contains(&job.blob.digest))
+            .filter(|job| !self.there.contains(&job.blob.digest))
             .collect();
         transfer(&self.repository, &jobs, &self.doing).map_err(in_store)?;
         Ok(Vec::new())

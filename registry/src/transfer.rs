@@ -48,6 +48,17 @@ pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result
     each(&lacking, |job| send(to, job, doing))
 }
 
+/// Has the repository have a blob that its registry has already, without sending it; false where that cannot be.
+pub(crate) fn take_over(to: &Repository, job: &Job<'_>, doing: &str) -> Result<bool, Error> {
+    let digest = &job.blob.digest;
+    match repository_of(job.from).filter(|from| from.registry == to.registry) {
+        Some(from) => {
+            Ok(to.has_blob(digest, Access::Push, doing)? || mount(to, digest, from, doing)?)
+        }
+        None => Ok(false),
+    }
+}
+
 /// Returns whether all these blobs are in the repository, without reading any.
 pub(crate) fn are_there(
     repository: &Repository,
@@ -96,19 +107,29 @@ enum Found {
 
 /// Looks for a blob where it should be, and mounts it if it can be; fails if it is not there.
 fn find(to: &Repository, job: &Job<'_>, doing: &str) -> Result<Found, Error> {
-    let digest = &job.blob.digest;
-    let from: &dyn Any = &**job.from;
-    let Some(RegistryBlobs { repository, .. }) = from.downcast_ref() else {
+    let Some(repository) = repository_of(job.from) else {
         return open(to, job, doing).map(|_| Found::There);
     };
-    let is_neighbour = repository.registry == to.registry && repository.name != to.name;
-    if is_neighbour && to.mount(digest, repository, doing)? {
+    let digest = &job.blob.digest;
+    if mount(to, digest, repository, doing)? {
         return Ok(Found::Mounted);
     }
     if repository.has_blob(digest, Access::Pull, doing)? {
         return Ok(Found::There);
     }
     Err(missing(to, job, doing))
+}
+
+fn repository_of(blobs: &Arc<dyn Blobs>) -> Option<&Repository> {
+    let blobs: &dyn Any = &**blobs;
+    let blobs: Option<&RegistryBlobs> = blobs.downcast_ref();
+    blobs.map(|it| &it.repository)
+}
+
+/// Mounts a blob of another repository of the same registry; false if it is none, or cannot be.
+fn mount(to: &Repository, digest: &Digest, from: &Repository, doing: &str) -> Result<bool, Error> {
+    let is_neighbour = from.registry == to.registry && from.name != to.name;
+    Ok(is_neighbour && to.mount(digest, from, doing)?)
 }
 
 fn open<'a>(to: &Repository, job: &Job<'a>, doing: &str) -> Result<Stored<'a>, Error> {

@@ -10,6 +10,7 @@ use tests::build::{Build, GID, UID};
 use tests::engine::{Daemon, KINDS, Kind, Relay};
 use tests::image::{self, INDEX, Sample};
 use tests::program::{Ran, requires, run};
+use tests::registry::Registry;
 
 /// A build whose images are in a daemon.
 struct Site {
@@ -232,6 +233,26 @@ fn foreign_the_creator_builds_in_a_daemon() {
     assert!(!log.contains("Adding layer"), "{log}");
     assert_eq!(site.id("example.org/app"), id);
     assert!(relay.sent() < 300_000);
+}
+
+/// COM-091: a cache image makes its own layers of what a daemon got.
+#[test]
+fn foreign_a_cache_image_is_in_a_registry_with_daemons_too() {
+    let (Some(site), true) = (Site::of(Kind::Docker), Registry::is_possible()) else {
+        return;
+    };
+    let registry = Registry::start();
+    let cache = registry.name("cache");
+    let run = "example.org/run:1";
+    let args = ["-cache-image", &cache, "-run-image", run, "example.org/app"];
+    let log = site.run("creator", &args);
+    assert!(log.contains("making a greeting"), "{log}");
+    let tags = registry.tags();
+    assert_eq!(tags.len(), 1);
+    site.build.forget_layers();
+    let log = site.run("creator", &args);
+    assert!(log.contains("reusing the greeting"), "{log}");
+    assert_eq!(registry.tags(), tags);
 }
 
 /// ANA-023, COM-094, EXP-088: a cache as the field has it, used and renewed.

@@ -1,5 +1,6 @@
 //! A build cache in a registry.
 
+use tests::build::BUILD_HELLO;
 use tests::fault_proxy::Fault;
 
 use super::*;
@@ -215,4 +216,103 @@ fn root_image_and_cache_image_are_exported_at_once() {
         (site.digest("cache:latest"), site.digest("app:latest")),
         (parallel, image)
     );
+}
+
+/// Returns the descriptor of the layer that image and cache both get.
+fn greeting(image: &(Value, Value), label: &Value) -> Value {
+    let (manifest, config) = image;
+    let sha = &label["buildpacks"][0]["layers"]["greeting"]["sha"];
+    let diff_ids = config["rootfs"]["diff_ids"].as_array().unwrap();
+    let place = diff_ids.iter().position(|it| it == sha).expect("a layer");
+    manifest["layers"][place].clone()
+}
+
+fn cache_label(cache: &(Value, Value)) -> Value {
+    let label = cache.1["config"]["Labels"][LABEL].as_str().unwrap();
+    serde_json::from_str(label).unwrap()
+}
+
+/// EXP-085: what the app image has is mounted; what the cache alone has is sent.
+#[test]
+fn root_a_cache_image_takes_layers_of_the_app_image_over() {
+    let Some((site, proxy)) = Site::behind_a_proxy() else {
+        return;
+    };
+    site.until_export(&CACHE);
+    let log = export(&site, "0.13", &[]);
+    assert!(
+        log.contains("Adding cache layer 'acme/hello:greeting'\n"),
+        "{log}"
+    );
+    let (app, cache) = (site.image("app:latest"), site.image("cache:latest"));
+    let label = cache_label(&cache);
+    let shared = greeting(&cache, &label);
+    assert_eq!(shared["digest"], greeting(&app, &label)["digest"]);
+    let mounted = proxy.seen("POST", "/v2/cache/blobs/uploads/?mount=");
+    assert_eq!(mounted.len(), 1, "{mounted:?}");
+    // `scratch`, which is no launch layer.
+    assert_eq!(proxy.seen("PATCH", "/v2/cache/blobs/uploads/").len(), 1);
+
+    // A registry that mounts nothing, and another one: the cache is the same.
+    let elsewhere = Registry::start();
+    let refused = "/v2/refusing/cache/blobs/uploads/?mount=";
+    let denied = Fault::Answer(403, Vec::new(), "{}".to_owned());
+    proxy.fail("POST", refused, denied, 9);
+    let other = format!("{}/cache", elsewhere.address());
+    for name in ["%/refusing/cache", &other] {
+        let read = proxy.seen("GET", "/v2/app/blobs/").len();
+        site.run("exporter", &["-cache-image", name, "%/app"]).ok();
+        let read = &proxy.seen("GET", "/v2/app/blobs/")[read..];
+        let layer = shared["digest"].as_str().unwrap();
+        assert!(read.iter().all(|it| !it.target.contains(layer)), "{read:?}");
+    }
+    assert_eq!(proxy.seen("POST", refused).len(), 1);
+    let sent = proxy.seen("PATCH", "/v2/refusing/cache/blobs/uploads/");
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    let digest = site.digest("cache:latest");
+    assert_eq!(site.digest("refusing/cache:latest"), digest);
+    let there = elsewhere.tags();
+    assert_eq!(there.len(), 1);
+    assert_eq!(Some(&there[0].2), digest.as_ref());
+}
+
+/// EXP-085: the blob in the app image's layout is what the cache image gets, unless it is no gzip.
+#[test]
+fn root_a_cache_image_takes_blobs_of_a_layout_over() {
+    let Some(site) = Site::open() else {
+        return;
+    };
+    // Large enough for levels to differ.
+    let large = BUILD_HELLO.replace("echo hello >", "seq 20000 >");
+    site.build.buildpack("acme/hello", &large);
+    let mut digests = Vec::new();
+    for (asked, is_same) in [("gzip:12", true), ("gzip:1", true), ("zstd", false)] {
+        if site.build.app_image().exists() {
+            fs::remove_dir_all(site.build.app_image()).unwrap();
+        }
+        let cache = format!("cache/of-{}", asked.replace(':', "-"));
+        let create = || {
+            site.build.forget_layers();
+            let name = format!("%/{cache}");
+            let args = ["-cache-image", &name, "-run-image", "run", "app"];
+            let mut command = site.phase("creator", &args);
+            command.env("CNB_USE_LAYOUT", "true");
+            Ran::of(command.env("CNB_LAYER_COMPRESSION", asked)).ok()
+        };
+        assert!(create().contains("making a greeting"));
+        let image = site.image(&format!("{cache}:latest"));
+        let layer = greeting(&image, &cache_label(&image));
+        let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+        assert_eq!(layer["mediaType"], gzip);
+        let digest = layer["digest"].as_str().unwrap().to_owned();
+        let blob = format!("blobs/{}", digest.replace(':', "/"));
+        assert_eq!(
+            site.build.app_image().join(blob).exists(),
+            is_same,
+            "{asked}"
+        );
+        digests.push(digest);
+        assert!(create().contains("reusing the greeting"));
+    }
+    assert_ne!(digests[0], digests[1]);
 }
