@@ -2,6 +2,7 @@
 //!
 //! Without a new value each command prints the present one, alone on a line, for people and for scripts.
 
+mod entry;
 mod insecure_registries;
 mod registries;
 mod registry_mirrors;

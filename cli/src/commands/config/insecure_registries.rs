@@ -5,7 +5,9 @@ use std::io::Write;
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
-use crate::config::{Config, edit};
+use super::entry::{self, Change};
+use crate::config::Config;
+use crate::config::edit::texts;
 
 /// List, add and remove registries that need no good certificate
 ///
@@ -42,40 +44,30 @@ const KEY: &str = "insecure-registries";
 
 impl Args {
     pub(super) fn run(&self, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
-        let mut all = config.insecure_registries().to_vec();
+        let all = config.insecure_registries();
         match &self.command {
-            None | Some(Command::List) => {
-                for registry in &all {
-                    writeln!(out, "{registry}")?;
+            None | Some(Command::List) => entry::list(all, out),
+            Some(Command::Add { registry }) => Change {
+                is_made: all.contains(registry),
+                before: format!("registry {registry} is insecure already"),
+                now: format!("registry {registry} is insecure from now on"),
+            }
+            .make(config, out, |edit| {
+                edit.set(KEY, texts(&[all, std::slice::from_ref(registry)].concat()));
+            }),
+            Some(Command::Remove { registry }) => Change {
+                is_made: !all.contains(registry),
+                before: format!("registry {registry} was not insecure"),
+                now: format!("registry {registry} is insecure no longer"),
+            }
+            .make(config, out, |edit| {
+                let rest: Vec<_> = all.iter().filter(|it| *it != registry).cloned().collect();
+                if rest.is_empty() {
+                    edit.unset(KEY);
+                } else {
+                    edit.set(KEY, texts(&rest));
                 }
-            }
-            Some(Command::Add { registry }) if all.contains(registry) => {
-                writeln!(out, "registry {registry} is insecure already")?;
-            }
-            Some(Command::Add { registry }) => {
-                all.push(registry.clone());
-                set(config, &all)?;
-                writeln!(out, "registry {registry} is insecure from now on")?;
-            }
-            Some(Command::Remove { registry }) if all.contains(registry) => {
-                all.retain(|it| it != registry);
-                set(config, &all)?;
-                writeln!(out, "registry {registry} is insecure no longer")?;
-            }
-            Some(Command::Remove { registry }) => {
-                writeln!(out, "registry {registry} was not insecure")?;
-            }
+            }),
         }
-        Ok(())
     }
-}
-
-fn set(config: &Config, registries: &[String]) -> anyhow::Result<()> {
-    let mut edit = config.edit()?;
-    if registries.is_empty() {
-        edit.unset(KEY);
-    } else {
-        edit.set(KEY, edit::texts(registries));
-    }
-    edit.save()
 }

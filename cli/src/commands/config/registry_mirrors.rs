@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::entry::{self, Change};
 use crate::config::Config;
 
 /// List, add and remove mirrors of image registries
@@ -44,27 +45,26 @@ const KEY: &str = "registry-mirrors";
 
 impl Args {
     pub(super) fn run(&self, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
-        let mut edit = config.edit()?;
+        let all = config.registry_mirrors();
         match &self.command {
             None | Some(Command::List) => {
-                for (registry, mirror) in config.registry_mirrors() {
-                    writeln!(out, "{registry}  {mirror}")?;
-                }
+                let line = |(registry, mirror)| format!("{registry}  {mirror}");
+                entry::list(all.iter().map(line), out)
             }
-            Some(Command::Add { registry, mirror }) => {
-                edit.set_in(KEY, registry, mirror);
-                edit.save()?;
-                writeln!(out, "set the mirror of {registry} to {mirror}")?;
+            Some(Command::Add { registry, mirror }) => Change {
+                is_made: false,
+                before: String::new(),
+                now: format!("set the mirror of {registry} to {mirror}"),
             }
-            Some(Command::Remove { registry }) => {
-                if edit.unset_in(KEY, registry) {
-                    edit.save()?;
-                    writeln!(out, "removed the mirror of {registry}")?;
-                } else {
-                    writeln!(out, "{registry} has no mirror")?;
-                }
+            .make(config, out, |edit| edit.set_in(KEY, registry, mirror)),
+            Some(Command::Remove { registry }) => Change {
+                is_made: !all.contains_key(registry),
+                before: format!("{registry} has no mirror"),
+                now: format!("removed the mirror of {registry}"),
             }
+            .make(config, out, |edit| {
+                edit.unset_in(KEY, registry);
+            }),
         }
-        Ok(())
     }
 }

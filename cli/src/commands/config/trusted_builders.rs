@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::entry::{self, Change};
 use crate::config::Config;
 
 /// List, add and remove trusted builders
@@ -43,30 +44,22 @@ const KEY: &str = "trusted-builders";
 impl Args {
     pub(super) fn run(&self, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
         let is_listed = |builder: &str| config.trusted_builders().any(|it| it == builder);
-        let mut edit = config.edit()?;
         match &self.command {
-            None | Some(Command::List) => {
-                for builder in config.trusted_builders() {
-                    writeln!(out, "{builder}")?;
-                }
+            None | Some(Command::List) => entry::list(config.trusted_builders(), out),
+            Some(Command::Add { builder }) => Change {
+                is_made: is_listed(builder),
+                before: format!("builder {builder} is already trusted"),
+                now: format!("builder {builder} is now trusted"),
             }
-            Some(Command::Add { builder }) if is_listed(builder) => {
-                writeln!(out, "builder {builder} is already trusted")?;
-            }
-            Some(Command::Add { builder }) => {
+            .make(config, out, |edit| {
                 edit.set_of(KEY, ("name", builder), "name", builder.as_str().into());
-                edit.save()?;
-                writeln!(out, "builder {builder} is now trusted")?;
+            }),
+            Some(Command::Remove { builder }) => Change {
+                is_made: !is_listed(builder),
+                before: format!("builder {builder} was not trusted"),
+                now: format!("builder {builder} is no longer trusted"),
             }
-            Some(Command::Remove { builder }) if is_listed(builder) => {
-                edit.remove_of(KEY, ("name", builder));
-                edit.save()?;
-                writeln!(out, "builder {builder} is no longer trusted")?;
-            }
-            Some(Command::Remove { builder }) => {
-                writeln!(out, "builder {builder} was not trusted")?;
-            }
+            .make(config, out, |edit| edit.remove_of(KEY, ("name", builder))),
         }
-        Ok(())
     }
 }
