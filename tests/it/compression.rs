@@ -5,7 +5,7 @@ use std::path::Path;
 use fs_err as fs;
 use layout::{Layout, Selector};
 use tests::build::Build;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::program::{Ran, requires, requires_root, run};
 
 const VARIABLE: &str = "CNB_LAYER_COMPRESSION";
@@ -91,10 +91,9 @@ fn root_a_compression_that_cannot_be_is_refused() {
 
 #[test]
 fn root_slipway_passes_method_and_level_on() {
-    if !requires_root() || !requires(&["umoci", "jq"]) {
+    let Some(desk) = Desk::of_root(&[]) else {
         return;
-    }
-    let desk = Desk::of(Person::Root);
+    };
     desk.build(
         "zstd",
         &["--compression", "zstd", "--compression-level", "9"],

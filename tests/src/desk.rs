@@ -8,7 +8,7 @@ use fs_err as fs;
 use tempfile::TempDir;
 
 use crate::container;
-use crate::program::{self, Ran, ours_in, run};
+use crate::program::{self, Ran, ours_in, requires, requires_root, run};
 
 /// Who sits at a desk.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub struct User {
     name: String,
     id: u32,
 }
+
+/// What the builder at a desk is made with.
+const BUILDER_TOOLS: [&str; 2] = ["umoci", "jq"];
 
 /// The id of nobody in particular.
 const STRANGER: u32 = 65534;
@@ -59,6 +62,13 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Sets one up for root; none where the tests do not run as root, or where one of these programs is missing, which
+    /// fails in CI.
+    pub fn of_root(programs: &[&str]) -> Option<Self> {
+        let is_possible = requires_root() && requires(&[&BUILDER_TOOLS, programs].concat());
+        is_possible.then(|| Self::of(Person::Root))
+    }
+
     /// Sets one up: builder `sample-builder`, run image `slipway/bash-run`, the app `bash-hello` in `app`.
     pub fn of(person: Person) -> Self {
         let dir = tempfile::Builder::new()

@@ -1,19 +1,16 @@
 //! What `slipway build` takes and what buildpacks get of it.
 
 use fs_err as fs;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::image;
-use tests::program::{requires, requires_root};
+use tests::program::requires;
 
 /// A desk at which everything that these tests need is there.
-fn desk() -> Option<Desk> {
-    let there = requires_root() && requires(&["umoci", "jq"]);
-    there.then(|| Desk::of(Person::Root))
-}
-
 #[test]
 fn root_buildpacks_get_the_user_s_variables_in_pack_s_order() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     desk.write(
         "app/project.toml",
         "[_]\nschema-version = \"0.2\"\n\
@@ -51,7 +48,9 @@ fn root_buildpacks_get_the_user_s_variables_in_pack_s_order() {
 
 #[test]
 fn root_the_app_is_what_the_descriptor_includes() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     desk.write("app/secret.key", "x");
     desk.write("app/deep/kept.txt", "x");
     desk.write(
@@ -69,7 +68,9 @@ fn root_the_app_is_what_the_descriptor_includes() {
 /// Whoever builds where the app is has the image there, and would have each image in the next one.
 #[test]
 fn root_the_image_before_is_no_part_of_the_app() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let list = desk.buildpack("list", "find . -type f | sort | tr '\\n' ' '; echo");
     let list = list.to_str().unwrap();
     let usual = ["build", "oci:../app/images/new", "--path", "../app"];
@@ -83,7 +84,9 @@ fn root_the_image_before_is_no_part_of_the_app() {
 
 #[test]
 fn root_an_inline_buildpack_of_the_descriptor_runs() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     desk.write(
         "app/project.toml",
         "[_]\nschema-version = \"0.2\"\n\
@@ -107,7 +110,9 @@ fn root_an_inline_buildpack_of_the_descriptor_runs() {
 
 #[test]
 fn root_volumes_are_read_only_unless_asked() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     desk.write("data/file", "from outside");
     fs::create_dir(desk.path("out")).unwrap();
     tests::program::run("chmod", &["0777", desk.path("out").to_str().unwrap()]);
@@ -142,7 +147,9 @@ fn root_volumes_are_read_only_unless_asked() {
 
 #[test]
 fn root_the_build_runs_apart_from_the_machine() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let probe = desk.buildpack(
         "probe",
         "id -u; id -g; id -G\ngrep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr '\\t' ' '\n\
@@ -181,7 +188,9 @@ fn root_the_build_runs_apart_from_the_machine() {
 
 #[test]
 fn root_without_a_network_there_is_only_a_loopback() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let net = desk.buildpack(
         "net",
         "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' \\n'; echo .",
@@ -193,7 +202,9 @@ fn root_without_a_network_there_is_only_a_loopback() {
 
 #[test]
 fn root_an_archive_is_an_app_too() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     if !requires(&["zip"]) {
         return;
     }
@@ -217,7 +228,9 @@ fn root_an_archive_is_an_app_too() {
 
 #[test]
 fn root_further_places_reports_and_sboms() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let sbom = desk.buildpack(
         "sbom",
         "printf '{}' >\"$CNB_LAYERS_DIR/launch.sbom.cdx.json\"\nprintf '[[processes]]\\ntype=\"web\"\\ncommand=[\"bash\"]\\n[[processes]]\\ntype=\"other\"\\ncommand=[\"bash\"]\\n' >\"$CNB_LAYERS_DIR/launch.toml\"",
@@ -270,7 +283,9 @@ fn root_further_places_reports_and_sboms() {
 
 #[test]
 fn root_caches_are_kept_where_the_user_says_and_cleared_when_asked() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let bind = ["--cache", "type=build;format=bind;source=kept"];
     let first = desk.build("app", &bind).ok();
     assert!(first.contains("this is the first build"), "{first}");
@@ -288,7 +303,9 @@ fn root_caches_are_kept_where_the_user_says_and_cleared_when_asked() {
 
 #[test]
 fn root_stale_blobs_go_with_the_build_that_replaces_them() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let app = desk.path("work/app");
     desk.build("app", &[]).ok();
     desk.write("app/new", "more");
@@ -306,7 +323,9 @@ fn root_stale_blobs_go_with_the_build_that_replaces_them() {
 
 #[test]
 fn root_runtimes_that_people_trust_run_the_same_build() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     if !requires(&["runc"]) {
         return;
     }
@@ -319,14 +338,18 @@ fn root_runtimes_that_people_trust_run_the_same_build() {
 
 #[test]
 fn root_the_builder_s_own_lifecycle_can_be_asked_for() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let said = desk.build("app", &["--lifecycle", "builder"]).ok();
     assert!(said.contains("Successfully built"), "{said}");
 }
 
 #[test]
 fn root_how_much_is_said() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let quiet = desk.build("app", &["--quiet"]).ok();
     assert!(
         quiet.starts_with("Successfully built image oci:app (sha256:"),
@@ -343,7 +366,9 @@ fn root_how_much_is_said() {
 
 #[test]
 fn root_unpacked_layers_go_with_their_builder() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let unpacked = desk.path("repo/.slipway/layers/root/sha256");
     let count = || fs::read_dir(&unpacked).unwrap().count();
     desk.build("app", &[]).ok();

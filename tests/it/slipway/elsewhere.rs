@@ -2,16 +2,13 @@
 
 use fs_err as fs;
 use serde_json::Value;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::engine::{Daemon, KINDS, Relay};
 use tests::fault_proxy::{Fault, FaultProxy};
-use tests::program::{Ran, requires, requires_root, run};
+use tests::program::{Ran, run};
 use tests::registry::Registry;
 
-fn desk() -> Option<Desk> {
-    let there = requires_root() && requires(&["umoci", "jq", "skopeo", "crane"]);
-    there.then(|| Desk::of(Person::Root))
-}
+const TOOLS: [&str; 2] = ["skopeo", "crane"];
 
 const BUILD: [&str; 5] = ["build", "--path", "../app", "--builder", "sample-builder"];
 
@@ -33,7 +30,7 @@ fn digest(said: &str) -> &str {
 
 #[test]
 fn root_foreign_an_image_is_published_and_a_second_build_sends_nothing_again() {
-    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+    let (Some(desk), true) = (Desk::of_root(&TOOLS), Registry::is_possible()) else {
         return;
     };
     let registry = Registry::start();
@@ -103,7 +100,7 @@ fn root_foreign_an_image_is_published_and_a_second_build_sends_nothing_again() {
 
 #[test]
 fn root_foreign_a_run_image_of_a_registry_needs_not_come_here() {
-    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+    let (Some(desk), true) = (Desk::of_root(&TOOLS), Registry::is_possible()) else {
         return;
     };
     let registry = Registry::start();
@@ -135,7 +132,7 @@ fn root_foreign_a_run_image_of_a_registry_needs_not_come_here() {
 
 #[test]
 fn root_what_cannot_be_written_is_said_before_anything_is_built() {
-    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+    let (Some(desk), true) = (Desk::of_root(&TOOLS), Registry::is_possible()) else {
         return;
     };
     let registry = Registry::with_password();
@@ -174,7 +171,7 @@ fn root_what_cannot_be_written_is_said_before_anything_is_built() {
 
 #[test]
 fn root_foreign_a_push_that_fails_leaves_the_image_before() {
-    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+    let (Some(desk), true) = (Desk::of_root(&TOOLS), Registry::is_possible()) else {
         return;
     };
     let registry = Registry::start();
@@ -197,7 +194,7 @@ fn root_foreign_a_push_that_fails_leaves_the_image_before() {
 
 #[test]
 fn root_foreign_a_cache_in_a_registry_serves_the_next_build() {
-    let (Some(desk), true) = (desk(), Registry::is_possible()) else {
+    let (Some(desk), true) = (Desk::of_root(&TOOLS), Registry::is_possible()) else {
         return;
     };
     let registry = Registry::start();
@@ -244,7 +241,7 @@ fn root_foreign_a_cache_in_a_registry_serves_the_next_build() {
 #[test]
 fn root_foreign_a_daemon_gets_the_image_and_gives_the_one_before() {
     for kind in KINDS {
-        let (Some(desk), Some(daemon)) = (desk(), Daemon::start(kind)) else {
+        let (Some(desk), Some(daemon)) = (Desk::of_root(&TOOLS), Daemon::start(kind)) else {
             return;
         };
         let relay = Relay::to(&daemon, u64::MAX);

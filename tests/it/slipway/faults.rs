@@ -5,14 +5,9 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use serde_json::json;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::image;
-use tests::program::{Ran, requires, requires_root};
-
-fn desk() -> Option<Desk> {
-    let there = requires_root() && requires(&["umoci", "jq"]);
-    there.then(|| Desk::of(Person::Root))
-}
+use tests::program::{Ran, requires};
 
 /// Changes the config of the builder at a desk, as somebody would who made it badly.
 fn change_builder(desk: &Desk, name: &str, change: impl FnOnce(&mut serde_json::Value)) {
@@ -59,7 +54,9 @@ fn fails(ran: &Ran, needles: &[&str]) {
 #[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn root_what_is_asked_wrongly_is_said_before_anything_runs() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let cases: &[(&[&str], &[&str])] = &[
         (
             &["build", "oci:app"],
@@ -180,7 +177,9 @@ fn root_what_is_asked_wrongly_is_said_before_anything_runs() {
 
 #[test]
 fn root_builders_that_cannot_be_used() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     change_builder(&desk, "unlabelled", |config| {
         config["config"]["Labels"] = json!({});
     });
@@ -221,7 +220,9 @@ fn root_builders_that_cannot_be_used() {
 
 #[test]
 fn root_a_failing_buildpack_leaves_the_image_before() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     desk.build("app", &[]).ok();
     let before = image::read(&desk.path("work/app")).digest().to_owned();
     let broken = desk.buildpack("broken", "echo 'no luck'; exit 7");
@@ -242,7 +243,9 @@ fn root_a_failing_buildpack_leaves_the_image_before() {
 
 #[test]
 fn root_an_app_that_no_buildpack_wants() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     fs::remove_file(desk.path("app/hello.sh")).unwrap();
     desk.write("app/other", "");
     fails(
@@ -256,7 +259,9 @@ fn root_an_app_that_no_buildpack_wants() {
 
 #[test]
 fn root_a_layout_repo_that_cannot_be_written_is_named() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     // For root, too, nothing can be made below a file.
     desk.write("file", "");
     let repo = desk.path("file/repo");
@@ -296,7 +301,9 @@ fn root_a_layout_repo_that_cannot_be_written_is_named() {
 
 #[test]
 fn root_a_full_disk_leaves_the_image_before() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     if !requires(&["unshare", "mount"]) {
         return;
     }
@@ -333,7 +340,9 @@ fn root_a_full_disk_leaves_the_image_before() {
 
 #[test]
 fn root_two_builds_at_once_both_succeed() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let slow = desk.buildpack("slow", "sleep 1");
     let args = [
         "build",
@@ -419,7 +428,9 @@ fn is_anything_left(desk: &Desk) -> bool {
 
 #[test]
 fn root_ctrl_c_ends_the_build_and_leaves_nothing() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let (ran, took) = interrupted(&desk, "INT");
     assert_eq!(ran.code, 130, "{}", ran.text);
     assert!(ran.text.contains("error: interrupted"), "{}", ran.text);
@@ -431,7 +442,9 @@ fn root_ctrl_c_ends_the_build_and_leaves_nothing() {
 
 #[test]
 fn root_what_a_killed_build_leaves_goes_with_the_next() {
-    let Some(desk) = desk() else { return };
+    let Some(desk) = Desk::of_root(&[]) else {
+        return;
+    };
     let (ran, _) = interrupted(&desk, "KILL");
     assert_eq!(ran.code, -1, "{}", ran.text);
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -1,9 +1,8 @@
 //! Where nothing lets anybody make a container: inside a container of the builder the phases run in place.
 
 use fs_err as fs;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::image;
-use tests::program::{requires, requires_root};
 
 /// Runs a command in a container of the builder, whose filter of system calls is like Docker's own.
 fn in_builder(desk: &Desk, script: &str, user: &str) -> tests::program::Ran {
@@ -32,10 +31,7 @@ fn in_builder(desk: &Desk, script: &str, user: &str) -> tests::program::Ran {
 }
 
 fn desk() -> Option<Desk> {
-    if !(requires_root() && requires(&["umoci", "jq"])) {
-        return None;
-    }
-    let desk = Desk::of(Person::Root);
+    let desk = Desk::of_root(&[])?;
     desk.write(
         "outside/home/config.toml",
         "layout-repo-dir = \"/outside/repo\"\n",

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use fs_err as fs;
-use tests::desk::{Desk, Person};
+use tests::desk::Desk;
 use tests::image;
-use tests::program::{requires, requires_root, run};
+use tests::program::run;
 
 fn blobs(layout: &Path) -> usize {
     fs::read_dir(layout.join("blobs/sha256")).unwrap().count()
@@ -13,10 +13,9 @@ fn blobs(layout: &Path) -> usize {
 
 #[test]
 fn root_the_documentation_of_layouts_works_step_by_step() {
-    if !(requires_root() && requires(&["umoci", "runc", "jq", "skopeo"])) {
+    let Some(desk) = Desk::of_root(&["runc", "skopeo"]) else {
         return;
-    }
-    let desk = Desk::of(Person::Root);
+    };
     // Enable the experimental features, and say where images are saved.
     desk.run(&["config", "experimental", "true"]).ok();
     let config = fs::read_to_string(desk.path("home/config.toml")).unwrap();
