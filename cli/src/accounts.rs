@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use fs_err as fs;
-use platform::privileges;
+use platform::{passwd, privileges};
 use sandbox::User;
 
 use crate::rootfs;
@@ -52,8 +52,8 @@ impl<'a> Account<'a> {
         match (self.user, self.group) {
             ("", None) => Some(User { uid: 0, gid: 0 }),
             (user, Some(group)) => Some(User {
-                uid: number(user)?,
-                gid: number(group)?,
+                uid: passwd::id(user)?,
+                gid: passwd::id(group)?,
             }),
             _ => None,
         }
@@ -65,24 +65,16 @@ impl<'a> Account<'a> {
             return Ok(user);
         }
         let passwd = list(layers, "/etc/passwd").unwrap_or_default();
-        let is_user = |name: &str, uid: &str| {
-            number(self.user).map_or(self.user == name, |id| number(uid) == Some(id))
-        };
-        let entry = passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
-            is_user(name, uid)
-                .then(|| Some((number(uid)?, number(gid)?)))
-                .flatten()
-        });
+        let entry = passwd::entries(&passwd)
+            .find(|it| passwd::id(self.user).map_or(self.user == it.name, |id| it.uid == id));
         let uid = match (self.user, entry) {
             ("", _) => 0,
-            (_, Some((uid, _))) => uid,
-            (user, None) => number(user).ok_or_else(|| unknown("user", user, "/etc/passwd"))?,
+            (_, Some(entry)) => entry.uid,
+            (user, None) => passwd::id(user).ok_or_else(|| unknown("user", user, "/etc/passwd"))?,
         };
         let gid = match self.group {
-            None => entry.map_or(0, |(_, gid)| gid),
-            Some(group) => match number(group) {
+            None => entry.map_or(0, |it| it.gid),
+            Some(group) => match passwd::id(group) {
                 Some(gid) => gid,
                 None => group_id(layers, group)?,
             },
@@ -96,14 +88,9 @@ fn group_id(layers: &[PathBuf], group: &str) -> anyhow::Result<u32> {
     let id = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let (name, gid) = (fields.next()?, fields.nth(1)?);
-        (name == group).then(|| number(gid)).flatten()
+        (name == group).then(|| passwd::id(gid)).flatten()
     });
     id.ok_or_else(|| unknown("group", group, "/etc/group"))
-}
-
-/// Ids end where `-1` would begin, which means "leave it" to the kernel.
-fn number(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 fn unknown(what: &str, name: &str, file: &str) -> anyhow::Error {

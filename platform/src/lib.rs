@@ -17,6 +17,7 @@ pub mod inputs;
 pub mod labels;
 pub mod log;
 pub mod output;
+pub mod passwd;
 pub mod privileges;
 pub mod run_image;
 pub mod target;

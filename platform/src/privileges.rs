@@ -14,6 +14,7 @@ use nix::unistd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 
 use crate::exit::{ExitCode, Failure};
+use crate::passwd;
 
 /// Chowns `dirs` and what is below, where `uid`:`gid` could not write otherwise (COM-040, COM-041).
 pub fn own(uid: u32, gid: u32, dirs: &[Option<&Path>]) -> Result<(), Failure> {
@@ -199,18 +200,10 @@ fn own_entry(
     .map_err(failed("lchown", path))
 }
 
-/// Returns home and name of a user in the text of a passwd file: `name:password:uid:gid:comment:home:shell`.
+/// Returns home and name of a user in the text of a passwd file.
 pub fn entry_of(uid: u32, passwd: &str) -> Option<(PathBuf, String)> {
-    passwd.lines().find_map(|line| {
-        let line = line.trim();
-        let fields: Vec<_> = line.split(':').collect();
-        let [name, _, id, _, _, home, ..] = fields[..] else {
-            return None;
-        };
-        // `+` and `-` are entries of a name service, `#` is a comment.
-        let is_user = !name.is_empty() && !name.starts_with(['+', '-', '#']);
-        (is_user && id.parse() == Ok(uid)).then(|| (PathBuf::from(home), name.to_owned()))
-    })
+    let mut entries = passwd::entries(passwd).filter(|it| it.uid == uid);
+    entries.find_map(|it| Some((PathBuf::from(it.home?), it.name.to_owned())))
 }
 
 #[cfg(test)]
