@@ -18,6 +18,7 @@ mod config;
 mod containers;
 mod environment;
 mod images;
+mod layouts;
 mod progress;
 #[cfg(test)]
 mod reference;

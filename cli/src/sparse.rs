@@ -10,8 +10,7 @@ use layout::blob::{Blobs, Error, LayoutBlobs};
 use layout::digest::Verified;
 use layout::{Descriptor, Digest, Image, image};
 
-/// Layouts are this deep below the layout repo at most; names have few parts.
-const MAX_DEPTH: usize = 16;
+use crate::layouts::Folders;
 
 /// Files of blobs, by digest.
 pub(crate) type Files = HashMap<String, PathBuf>;
@@ -48,35 +47,21 @@ pub(crate) fn with_files(image: &Image, found: Files) -> Result<Image, image::Er
 /// Returns the files of these layers that layouts below `repo` have.
 pub(crate) fn find(repo: &Path, layers: &[Descriptor]) -> Files {
     let mut found = HashMap::new();
-    if !layers.is_empty() {
-        look(repo, MAX_DEPTH, layers, &mut found);
-    }
-    found
-}
-
-/// What cannot be read has no layers: it is only looked for.
-fn look(dir: &Path, depth: usize, missing: &[Descriptor], found: &mut Files) {
-    let blobs = LayoutBlobs::of(dir);
-    for layer in missing {
-        let there = blobs.path(&layer.digest);
-        let fits = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.len() == layer.size);
-        if let Some(path) = there.filter(fits) {
-            found.insert(layer.digest.to_string(), path);
+    // What cannot be listed has no layers: they are only looked for.
+    let mut folders = Folders::below(repo).flatten();
+    while found.len() < layers.len()
+        && let Some(folder) = folders.next()
+    {
+        let blobs = LayoutBlobs::of(&folder);
+        for layer in layers {
+            let there = blobs.path(&layer.digest);
+            let fits = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.len() == layer.size);
+            if let Some(path) = there.filter(fits) {
+                found.insert(layer.digest.to_string(), path);
+            }
         }
     }
-    let Some(depth) = depth.checked_sub(1).filter(|_| found.len() < missing.len()) else {
-        return;
-    };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut folders: Vec<_> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()))
-        .filter(|entry| !matches!(entry.file_name().to_str(), Some(".slipway" | "blobs")))
-        .map(|entry| entry.path())
-        .collect();
-    folders.sort();
-    for folder in folders {
-        look(&folder, depth, missing, found);
-    }
+    found
 }
 
 impl Blobs for Elsewhere {

@@ -380,8 +380,16 @@ fn root_unpacked_layers_go_with_their_builder() {
         ("unpacked layers removed: 0\n", all)
     );
 
+    // `slipway/bash-run/latest:v1` lies in the layout of `slipway/bash-run:latest`.
+    let images = desk.path("repo/index.docker.io");
+    let builder = images.join("library/sample-builder/latest");
+    let within = images.join("slipway/bash-run/latest/v1");
+    fs::rename(&builder, &within).unwrap();
+    let said = desk.run(&["layout", "prune"]).ok();
+    assert_eq!(said, "unpacked layers removed: 0\n");
+
     // The base is the run image's too, and stays.
-    fs::remove_dir_all(desk.path("repo/index.docker.io/library/sample-builder")).unwrap();
+    fs::remove_dir_all(&within).unwrap();
     let said = desk.run(&["layout", "prune"]).ok();
     let removed = format!("unpacked layers removed: {}\n", all - 1);
     assert!(said.ends_with(&removed), "{said}");

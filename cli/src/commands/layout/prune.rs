@@ -12,6 +12,7 @@ use sandbox::{Unpacked, User, Way};
 use crate::config::Config;
 use crate::containers;
 use crate::environment;
+use crate::layouts::Folders;
 
 /// Remove the unpacked layers of builders that are not in the layout repo
 ///
@@ -31,8 +32,7 @@ const SOMEBODY: User = User {
 pub(crate) fn run(Args {}: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = Config::read(&environment::home()?)?;
     let layers = containers::state_dir(&config)?.join("layers");
-    let mut used = HashSet::new();
-    add_used(&config.layout_repo_dir(), &mut used)?;
+    let used = used_in(&config.layout_repo_dir())?;
     let way = Way::find(SOMEBODY)?;
     let removed = Unpacked::at(layers).remove_unused(&used, &way)?;
     for diff_id in &removed {
@@ -42,25 +42,16 @@ pub(crate) fn run(Args {}: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Adds the layers of all images below a folder.
-fn add_used(dir: &Path, used: &mut HashSet<DiffId>) -> anyhow::Result<()> {
-    let layout = Layout::at(dir);
-    if let Some(images) = layout.images()? {
-        for entry in images {
+/// Returns the layers of all images in the layout repo. What cannot be read may be in use.
+fn used_in(repo: &Path) -> anyhow::Result<HashSet<DiffId>> {
+    let mut used = HashSet::new();
+    for folder in Folders::below(repo) {
+        let layout = Layout::at(folder?);
+        for entry in layout.images()?.into_iter().flatten() {
             let image = entry.open(layout.blobs());
-            let image =
-                image.with_context(|| format!("failed to open an image in {}", dir.display()))?;
-            used.extend(image.diff_ids().iter().cloned());
-        }
-        return Ok(());
-    }
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
-        // Our own folder begins with a dot; no part of an image's name does.
-        let is_ours = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !is_ours && entry.file_type()?.is_dir() {
-            add_used(&entry.path(), used)?;
+            let what = || format!("failed to open an image in {}", layout.path().display());
+            used.extend(image.with_context(what)?.diff_ids().iter().cloned());
         }
     }
-    Ok(())
+    Ok(used)
 }
