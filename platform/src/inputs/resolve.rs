@@ -109,7 +109,12 @@ impl TryFrom<UserFlags> for User {
             u32::try_from(value)
                 .ok()
                 .filter(|id| *id != u32::MAX)
-                .ok_or_else(|| unresolved(anyhow!("{flag} {value} is out of range")))
+                .ok_or_else(|| {
+                    let most = u32::MAX - 1;
+                    unresolved(anyhow!(
+                        "{flag} {value} is out of range: ids are 0 to {most}"
+                    ))
+                })
         };
         Ok(Self {
             uid: id("-uid", flags.uid)?,
@@ -283,20 +288,32 @@ mod tests {
 
     #[test]
     fn ids_must_be_ids() {
-        for (uid, expected) in [
+        for (id, expected) in [
             (0, Some(0)),
             (1001, Some(1001)),
+            (4_294_967_294, Some(4_294_967_294)),
             (-1, None),
             (4_294_967_295, None),
         ] {
-            let user = User::try_from(UserFlags { uid, gid: 0 });
-            assert_eq!(user.as_ref().ok().map(|user| user.uid), expected);
-            if let Err(failure) = user {
-                assert_eq!(failure.code, ExitCode::InvalidArgs);
-                assert_eq!(
-                    text(&failure),
-                    format!("failed to resolve inputs: -uid {uid} is out of range")
-                );
+            let of_user = User::try_from(UserFlags { uid: id, gid: 0 });
+            let of_group = User::try_from(UserFlags { uid: 0, gid: id });
+            for (flag, user) in [
+                ("-uid", of_user.map(|it| it.uid)),
+                ("-gid", of_group.map(|it| it.gid)),
+            ] {
+                match (user, expected) {
+                    (Ok(found), Some(expected)) => assert_eq!(found, expected),
+                    (Err(failure), None) => {
+                        assert_eq!(failure.code, ExitCode::InvalidArgs);
+                        assert_eq!(
+                            text(&failure),
+                            format!(
+                                "failed to resolve inputs: {flag} {id} is out of range: ids are 0 to 4294967294"
+                            )
+                        );
+                    }
+                    (user, _) => panic!("{flag} {id}: {user:?}"),
+                }
             }
         }
     }
