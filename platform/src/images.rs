@@ -274,14 +274,23 @@ impl ImageStore {
         } else {
             Default::default()
         };
+        let mut readable = Vec::new();
         for name in read {
-            let checked = self.client.can_read(&Reference::parse(name)?);
+            let reference = Reference::parse(name)?;
+            let checked = self.client.can_read(&reference);
+            readable.push(reference);
             checked.with_context(|| {
                 format!("validating registry read access: failed to ensure registry read access to {name}")
             })?;
         }
         for name in cache_image.iter().chain(write) {
-            let checked = self.client.can_write(&Reference::parse(name)?);
+            let reference = Reference::parse(name)?;
+            // The previous image, as a rule: nobody is asked twice.
+            let checked = if readable.contains(&reference) {
+                self.client.can_write(&reference)
+            } else {
+                self.client.can_read_and_write(&reference)
+            };
             checked.with_context(|| {
                 format!("validating registry write access: failed to ensure registry read/write access to {name}")
             })?;

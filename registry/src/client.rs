@@ -177,10 +177,15 @@ impl Client {
         repository.check_read(name.identifier())
     }
 
-    /// Fails if images of this name can neither be read nor written: begins an upload, and gives it up (COM-056).
+    /// Fails if images of this name cannot be written: begins an upload, and gives it up (COM-056).
     pub fn can_write(&self, name: &Reference) -> Result<(), Error> {
-        self.can_read(name)?;
         self.repository(name).check_write()
+    }
+
+    /// Fails if images of this name cannot be both read and written.
+    pub fn can_read_and_write(&self, name: &Reference) -> Result<(), Error> {
+        self.can_read(name)?;
+        self.can_write(name)
     }
 
     pub(crate) fn options(&self) -> &Options {

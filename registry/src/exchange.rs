@@ -45,6 +45,8 @@ pub(crate) struct Request<'a> {
     pub(crate) doing: &'a str,
     /// How the answer comes.
     pub(crate) pace: Pace,
+    /// Whether the host speaks TLS is all that is to be found out: nobody's certificate is good, and none is read.
+    pub(crate) is_probe: bool,
 }
 
 /// How long an answer may take.
@@ -76,6 +78,7 @@ impl<'a> Request<'a> {
             scopes,
             doing,
             pace: Pace::Usual,
+            is_probe: false,
         }
     }
 
@@ -143,6 +146,7 @@ struct AgentKey {
     scheme: Scheme,
     /// Whether certificates must be good.
     careful: bool,
+    is_probe: bool,
     proxy: Option<String>,
 }
 
@@ -155,13 +159,15 @@ impl fmt::Debug for Agents {
 
 impl Agents {
     /// Returns the client for a URL.
-    fn of(&self, url: &Url, options: &Options, doing: &str) -> Result<Agent, Error> {
+    fn of(&self, request: &Request<'_>, url: &Url, options: &Options) -> Result<Agent, Error> {
+        let (doing, is_probe) = (request.doing, request.is_probe);
         let insecure = host::is_insecure(&url.authority, &options.insecure);
         let proxy = options.proxies.before(url);
         let key = AgentKey {
             scheme: url.scheme,
             // What speaks plain text itself may stand behind a proxy that does not.
             careful: url.scheme == Scheme::Http || !insecure,
+            is_probe,
             proxy: proxy.map(str::to_owned),
         };
         let mut agents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,8 +187,8 @@ impl Agents {
         }
         let tls = if !key.careful {
             tls().disable_verification(true)
-        } else if url.scheme == Scheme::Http && !is_proxy_tls {
-            // No TLS at all: nothing is read that is not needed.
+        } else if is_probe || url.scheme == Scheme::Http && !is_proxy_tls {
+            // No certificate is looked at: nothing is read that is not needed.
             tls()
         } else {
             let certificates = options.trust.load().map_err(Error::Trust)?;
@@ -277,7 +283,7 @@ impl Client {
         request: &mut Request<'_>,
         authorization: Option<&str>,
     ) -> Result<Response, Error> {
-        let agent = self.agents().of(url, self.options(), request.doing)?;
+        let agent = self.agents().of(request, url, self.options())?;
         let patience = &self.options().patience;
         let failed = |error| Error::connection(request.doing, &url.authority, error);
         let mut builder = ureq::http::Request::builder()

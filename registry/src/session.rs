@@ -17,7 +17,7 @@ use crate::keychain::{Credentials, Secret};
 use crate::refusal;
 use crate::retry::{Failures, Trouble};
 use crate::token::{self, Token, TokenServer};
-use crate::url::Url;
+use crate::url::{Scheme, Url};
 
 /// What is known of a registry.
 #[derive(Debug)]
@@ -74,12 +74,14 @@ impl Session {
         let options = client.options();
         let schemes = host::schemes(registry, &options.insecure);
         let is_insecure = host::is_insecure(host::authority(registry), &options.insecure);
+        let may_be_plain = schemes.contains(&Scheme::Http);
         let mut failures = Failures::default();
         'tries: loop {
             let mut failed: Option<Error> = None;
             for scheme in schemes {
                 let root = Url::root(*scheme, host::authority(registry));
-                let response = match ping(client, &root, doing) {
+                let is_doubtful = *scheme == Scheme::Https && may_be_plain && !is_insecure;
+                let response = match ping(client, &root, is_doubtful, doing) {
                     Ok(response) => response,
                     // A password is not sent in plain text because a certificate is bad.
                     Err(error) if error.is_bad_tls() && !is_insecure => return Err(error),
@@ -218,12 +220,18 @@ impl Session {
 
 const AUTHENTICATE: &str = "www-authenticate";
 
-fn ping(client: &Client, root: &Url, doing: &str) -> Result<Response, Error> {
+/// Asks the first question. Where it is in doubt whether TLS is spoken, that is found out before: to read the system's
+/// certificates takes longer than all that is said to a registry of this machine.
+fn ping(client: &Client, root: &Url, is_doubtful: bool, doing: &str) -> Result<Response, Error> {
     let malformed = |_| Error::protocol(doing, &root.authority, "a name that is no host");
     let url = root.with("/v2/").map_err(malformed)?;
-    client.exchange(
-        &url,
-        &mut Request::new(Method::GET, url.clone(), Vec::new(), doing),
-        None,
-    )
+    let mut request = Request::new(Method::GET, url.clone(), Vec::new(), doing);
+    if is_doubtful {
+        request.is_probe = true;
+        match client.exchange(&url, &mut request, None) {
+            Err(error) if error.is_bad_tls() => request.is_probe = false,
+            other => return other,
+        }
+    }
+    client.exchange(&url, &mut request, None)
 }

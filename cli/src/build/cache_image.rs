@@ -44,7 +44,7 @@ impl CacheImage {
         let what = || format!("failed to read the cache image {name}");
         let reference = Reference::parse(name).with_context(what)?;
         let client = stores.registries().clone();
-        client.can_write(&reference).with_context(what)?;
+        client.can_read_and_write(&reference).with_context(what)?;
         let selector = Selector {
             // Caches are for no platform in particular.
             platform: None,

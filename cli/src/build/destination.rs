@@ -78,7 +78,7 @@ impl Destinations {
             Kind::Layouts => {}
             Kind::Registry => {
                 for place in &self.all {
-                    stores.registries().can_write(&place.reference)?;
+                    stores.registries().can_read_and_write(&place.reference)?;
                 }
             }
             Kind::Daemon => {

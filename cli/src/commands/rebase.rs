@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let output = match &destination {
         ImageName::Registry(name) => {
             let client = stores.registries();
-            client.can_write(name)?;
+            client.can_read_and_write(name)?;
             Output::in_registry(client.clone(), &name.name(), name.clone())
         }
         ImageName::Daemon(name) => {

@@ -31,7 +31,7 @@ fn with_entry(dir: &Path, registry: &str, entry: &str) -> Client {
 
 fn round_trip(client: &Client, registry: &Registry, dir: &Path) {
     let name = registry.name("some/app");
-    client.can_write(&reference(&name)).unwrap();
+    client.can_read_and_write(&reference(&name)).unwrap();
     let draft = client.push(&reference(&name)).into();
     let committed = write(draft, &[layer(dir, 1, 1000)], "latest").unwrap();
     let image = read_whole(client, &name).unwrap();
@@ -39,7 +39,7 @@ fn round_trip(client: &Client, registry: &Registry, dir: &Path) {
 }
 
 fn denied(client: &Client, name: &str, status: u16, hint: &str) {
-    let error = client.can_write(&reference(name)).unwrap_err();
+    let error = client.can_read_and_write(&reference(name)).unwrap_err();
     assert_eq!(error.status(), Some(status), "{error}");
     assert!(matches!(error, Error::Denied { .. }), "{error:?}");
     let text = error.to_string();
@@ -157,4 +157,23 @@ fn a_certificate_is_good_by_a_ca_that_is_trusted_or_where_it_does_not_matter() {
             "{text}"
         );
     }
+}
+
+/// To read all certificates of a machine takes longer than to ask a registry of its own.
+#[test]
+fn certificates_are_read_where_tls_is_spoken_and_nowhere_else() {
+    if !Registry::is_possible() {
+        return;
+    }
+    let lost = || Trust::of(|name| (name == "SSL_CERT_FILE").then(|| "/no/such/file".into()));
+    let can_read = |registry: &Registry| {
+        let client = Client::new(Options {
+            trust: lost(),
+            ..options()
+        });
+        client.can_read(&reference(&registry.name("some/app")))
+    };
+    can_read(&Registry::start()).unwrap();
+    let text = chain(&can_read(&Registry::with_tls()).unwrap_err());
+    assert!(text.contains("/no/such/file"), "{text}");
 }

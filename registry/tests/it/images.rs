@@ -308,7 +308,7 @@ fn access_is_what_the_registry_does_not_refuse() {
     let registry = Registry::start();
     let name = reference(&registry.name("no/such:image"));
     client().can_read(&name).unwrap();
-    client().can_write(&name).unwrap();
+    client().can_read_and_write(&name).unwrap();
     assert!(
         client()
             .image(&name, &Selector::default())
@@ -335,7 +335,7 @@ fn access_is_what_the_registry_does_not_refuse() {
             Fault::Answer(status, Vec::new(), String::new()),
             1,
         );
-        let error = client().can_write(&name).unwrap_err();
+        let error = client().can_read_and_write(&name).unwrap_err();
         assert_eq!(error.status(), Some(status), "{error}");
     }
     let address = proxy.address();

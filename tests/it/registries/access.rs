@@ -51,6 +51,17 @@ fn root_the_analyzer_asks_before_anything_is_built() {
     assert_eq!(proxy.seen("DELETE", "/blobs/uploads/").len(), begun - 3);
 }
 
+/// ANA-011: the image that is replaced is the previous one too.
+#[test]
+fn root_the_analyzer_asks_once_whether_an_image_can_be_read() {
+    let Some((site, proxy)) = Site::behind_a_proxy() else {
+        return;
+    };
+    site.run("analyzer", &["-run-image", "%/run", "%/app"]).ok();
+    assert_eq!(proxy.seen("HEAD", "/app/manifests/").len(), 1);
+    assert_eq!(proxy.seen("POST", "/app/blobs/uploads/").len(), 1);
+}
+
 /// ANA-012: images in layouts, and the cache in a registry nevertheless.
 #[test]
 fn root_with_layouts_the_cache_image_alone_is_asked_for() {
