@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use layout::Descriptor;
+use registry::{Sending, Watch};
 
 use crate::text;
 
@@ -62,12 +64,14 @@ impl Drop for Progress {
     }
 }
 
-/// Progress of layers that come at the same time, on stderr: a bar each on a terminal, a line each elsewhere.
+/// Progress of layers that come, or go, at the same time, on stderr: a bar each on a terminal, a line each elsewhere.
 #[derive(Debug)]
 pub(crate) struct Transfers {
     begin: Instant,
     bars: Option<MultiProgress>,
     quiet: bool,
+    /// What a line says of one that is there: `Pulled`.
+    done_is: &'static str,
     image: String,
     done: AtomicUsize,
 }
@@ -84,13 +88,18 @@ pub(crate) struct Transfer<'a> {
 }
 
 impl Transfers {
-    /// Begins; quiet ones say nothing, ever.
-    pub(crate) fn new(quiet: bool, image: &str) -> Self {
+    /// Begins layers that come from a registry; quiet ones say nothing, ever.
+    pub(crate) fn pull(quiet: bool, image: &str) -> Self {
+        Self::new(quiet, "Pulled", image)
+    }
+
+    fn new(quiet: bool, done_is: &'static str, image: &str) -> Self {
         let is_seen = !quiet && io::stderr().is_terminal();
         Self {
             begin: Instant::now(),
             bars: is_seen.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
             quiet,
+            done_is,
             image: image.to_owned(),
             done: AtomicUsize::new(0),
         }
@@ -155,9 +164,46 @@ impl Drop for Transfer<'_> {
         if self.all.bars.is_none() && self.all.is_long() {
             let (image, layer, of) = (&self.all.image, &self.layer, self.of);
             let size = text::size(self.size);
+            let done_is = self.all.done_is;
             self.all.say(&format!(
-                "Pulled layer {layer} of {image}, {size} ({done} of {of})"
+                "{done_is} layer {layer} of {image}, {size} ({done} of {of})"
             ));
         }
+    }
+}
+
+/// Shows layers that go to registries.
+#[derive(Debug)]
+pub(crate) struct Pushes {
+    /// Says nothing, ever.
+    pub(crate) quiet: bool,
+}
+
+/// Those of one image.
+struct Push {
+    transfers: Transfers,
+    of: usize,
+}
+
+impl Watch for Pushes {
+    fn begin(&self, to: &str, count: usize) -> Box<dyn Sending> {
+        Box::new(Push {
+            transfers: Transfers::new(self.quiet, "Pushed", to),
+            of: count,
+        })
+    }
+}
+
+impl Sending for Push {
+    fn blob<'a>(&'a self, blob: &Descriptor) -> Box<dyn FnMut(u64) + 'a> {
+        let transfer = self
+            .transfers
+            .begin(blob.digest.as_ref(), blob.size, self.of);
+        let mut furthest = 0;
+        // What is sent again after a connection broke does not count again.
+        Box::new(move |position| {
+            transfer.add(position.saturating_sub(furthest));
+            furthest = furthest.max(position);
+        })
     }
 }

@@ -20,6 +20,7 @@ use crate::retry::Retry;
 use crate::session::Session;
 use crate::transfer::are_there;
 use crate::trust::Trust;
+use crate::watch::{self, Watch};
 
 /// How registries are spoken to.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Options {
     pub retry: Retry,
     /// How long an answer is waited for.
     pub patience: Patience,
+    /// Who wants to know what is sent.
+    pub watch: Arc<dyn Watch>,
     /// What we say that we are.
     pub user_agent: String,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             proxies: Proxies::default(),
             retry: Retry::default(),
             patience: Patience::default(),
+            watch: Arc::new(watch::Nobody),
             user_agent: concat!("slipway/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

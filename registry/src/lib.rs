@@ -55,6 +55,7 @@ mod transfer;
 mod trust;
 mod upload;
 mod url;
+mod watch;
 
 pub use blobs::RegistryBlobs;
 pub use client::{Client, Fetched, Options};
@@ -66,3 +67,4 @@ pub use push::Push;
 pub use retry::Retry;
 pub use trust::Trust;
 pub use url::Refusal;
+pub use watch::{Sending, Watch};

@@ -13,6 +13,7 @@ use crate::blobs::RegistryBlobs;
 use crate::error::Error;
 use crate::repository::{Access, Repository};
 use crate::upload::Stored;
+use crate::watch::Sending;
 
 /// Blobs that are looked for or sent at the same time.
 const AT_ONCE: usize = 4;
@@ -45,7 +46,12 @@ pub(crate) fn transfer(to: &Repository, jobs: &[Job<'_>], doing: &str) -> Result
         Ok(())
     })?;
     let lacking = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
-    each(&lacking, |job| send(to, job, doing))
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let watch = &to.client.options().watch;
+    let sending = watch.begin(&to.location(), lacking.len());
+    each(&lacking, |job| send(to, job, &*sending, doing))
 }
 
 /// Has the repository have a blob that its registry has already, without sending it; false where that cannot be.
@@ -149,8 +155,8 @@ fn missing(to: &Repository, job: &Job<'_>, doing: &str) -> Error {
     }
 }
 
-fn send(to: &Repository, job: &Job<'_>, doing: &str) -> Result<(), Error> {
-    let mut source = open(to, job, doing)?;
+fn send(to: &Repository, job: &Job<'_>, sending: &dyn Sending, doing: &str) -> Result<(), Error> {
+    let mut source = open(to, job, doing)?.watched_by(sending.blob(job.blob));
     let session = to.session(doing)?;
     let upload = to.begin_upload(&session, doing)?;
     let upload = to.send_stream(&session, upload, &mut source, doing)?;

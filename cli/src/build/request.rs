@@ -54,7 +54,7 @@ impl<'a> Request<'a> {
         lines: &mut Lines<io::Stdout>,
     ) -> anyhow::Result<Self> {
         let platform = args.platform.as_deref().map(parse_platform).transpose()?;
-        let stores = Stores::new(config, &args.registries, args.pull_policy)?.quiet(args.quiet);
+        let stores = Stores::quiet(config, &args.registries, args.pull_policy, args.quiet)?;
         let destinations = Destinations::parse(&args.image, &args.tag, args.publish, config)?;
         if args.sparse && destinations.kind() != Kind::Layouts {
             bail!("--sparse is for folders: a registry and a daemon take images that are whole");

@@ -133,7 +133,7 @@ impl Remote {
             layers.insert(layer.digest.as_ref(), layer);
         }
         let layers: Vec<_> = layers.into_values().cloned().collect();
-        let transfers = Transfers::new(stores.is_quiet(), &self.name.name());
+        let transfers = Transfers::pull(stores.is_quiet(), &self.name.name());
         let mut files = here(&repo, layout, &layers);
         let mut fetched = Vec::new();
         // Always in this order: two that wait for each other's layers would wait for ever.

@@ -1,6 +1,7 @@
 //! Where images come from and go to beside layouts: registries and a daemon, with what commands and settings say of them.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use daemon::Engine;
@@ -9,6 +10,7 @@ use registry::{Client, Keychain, Options, Trust, keychain};
 
 use crate::config::{Config, PullPolicy};
 use crate::environment::variable;
+use crate::progress::Pushes;
 
 /// Flags of every command that may speak to a registry.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -44,6 +46,16 @@ impl<'a> Stores<'a> {
         flags: &Registries,
         policy: Option<PullPolicy>,
     ) -> anyhow::Result<Self> {
+        Self::quiet(config, flags, policy, false)
+    }
+
+    /// Returns the same, which say nothing while somebody waits if they are `quiet`.
+    pub(crate) fn quiet(
+        config: &'a Config,
+        flags: &Registries,
+        policy: Option<PullPolicy>,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
         let insecure = config
             .insecure_registries()
             .iter()
@@ -52,6 +64,7 @@ impl<'a> Stores<'a> {
             keychain: Keychain::new(None, keychain::config_file(variable))?,
             insecure: insecure.cloned().collect(),
             trust: Trust::of(variable),
+            watch: Arc::new(Pushes { quiet }),
             ..Options::default()
         };
         Ok(Self {
@@ -59,13 +72,8 @@ impl<'a> Stores<'a> {
             policy: policy.map_or_else(|| config.pull_policy(), Ok)?,
             client: Client::new(options),
             docker_host: variable("DOCKER_HOST").unwrap_or_default(),
-            quiet: false,
+            quiet,
         })
-    }
-
-    /// Returns the same, which says nothing while somebody waits.
-    pub(crate) fn quiet(self, quiet: bool) -> Self {
-        Self { quiet, ..self }
     }
 
     /// Returns the settings.

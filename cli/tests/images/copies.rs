@@ -1,7 +1,10 @@
 //! `slipway layout copy` between layouts, registries, daemons and archives, with other people's programs as judges.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tests::engine::{Daemon, KINDS};
+use tests::fault_proxy::{Fault, FaultProxy};
 use tests::program::{requires, run};
 use tests::registry::Registry;
 
@@ -118,4 +121,37 @@ fn foreign_daemons_take_images_and_give_them_back() {
     let args = ["layout", "copy", "oci:app", "docker-daemon:app"];
     site.slipway_with(&env, &args)
         .fails_with(&["unix:///nowhere.sock"]);
+}
+
+#[test]
+fn who_waits_for_a_push_is_told_of_its_layers() {
+    if !Registry::is_possible() {
+        return;
+    }
+    let (registry, site) = (Registry::start(), Site::with_app());
+    let proxy = FaultProxy::before(&registry.address());
+    let push = |name: &str| {
+        let to = format!("docker://{}", proxy.name(name));
+        let ran = site.slipway(&["layout", "copy", "oci:app", &to]);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        ran.err
+    };
+    // A short wait needs no words, and neither does what is there.
+    assert_eq!(push("some/app"), "");
+    let late = || Fault::Late(Duration::from_millis(1200));
+    proxy.fail("HEAD", "/some/app/blobs/", late(), 9);
+    assert_eq!(push("some/app:again"), "");
+    proxy.forget();
+
+    let layers = open(&site.path("app")).manifest().layers.clone();
+    let of = layers.len();
+    proxy.fail("PATCH", "/late/app/blobs/uploads/", late(), of);
+    let said = push("late/app");
+    assert_eq!(said.lines().count(), of, "{said}");
+    for layer in &layers {
+        let hex = &layer.digest.digest()[..12];
+        let line = format!("Pushed layer {hex} of {}, ", proxy.name("late/app"));
+        assert!(said.contains(&line), "{said}");
+    }
+    assert!(said.contains(&format!(" ({of} of {of})\n")), "{said}");
 }

@@ -196,6 +196,8 @@ pub(crate) struct Stored<'a> {
     reader: Box<dyn Read + Send>,
     position: u64,
     failure: Option<io::Error>,
+    /// Is told the position.
+    watch: Option<Box<dyn FnMut(u64) + 'a>>,
 }
 
 impl<'a> Stored<'a> {
@@ -211,7 +213,16 @@ impl<'a> Stored<'a> {
             reader,
             position: 0,
             failure: None,
+            watch: None,
         }))
+    }
+
+    /// Returns the same; somebody is told the position whenever it is another one.
+    pub(crate) fn watched_by(self, watch: Box<dyn FnMut(u64) + 'a>) -> Self {
+        Self {
+            watch: Some(watch),
+            ..self
+        }
     }
 }
 
@@ -231,6 +242,9 @@ impl Read for Stored<'_> {
                     let problem = "it is longer than its descriptor says";
                     return Err(self.fail(io::Error::other(problem)));
                 }
+                if let Some(watch) = &mut self.watch {
+                    watch(self.position);
+                }
                 Ok(count)
             }
             Err(error) => Err(self.fail(error)),
@@ -247,7 +261,8 @@ impl Source for Stored<'_> {
         let Some(again) = again.filter(|_| offset <= self.blob.size) else {
             return Ok(false);
         };
-        *self = again;
+        let watch = self.watch.take();
+        *self = Self { watch, ..again };
         let skipped = io::copy(&mut self.by_ref().take(offset), &mut io::sink())?;
         Ok(skipped == offset)
     }
