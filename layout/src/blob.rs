@@ -35,6 +35,11 @@ pub trait Blobs: Any + std::fmt::Debug + Send + Sync {
     /// The media type tells where a registry has it: manifests and indexes are not among the blobs there.
     fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error>;
 
+    /// Returns whether the blob is there, without reading it.
+    fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        Ok(self.open(blob)?.is_some())
+    }
+
     /// Returns the file that holds the blob, if it is one on this machine.
     fn path(&self, digest: &Digest) -> Option<PathBuf>;
 

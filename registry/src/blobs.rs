@@ -14,6 +14,7 @@ use crate::error::{Error, is_broken_connection};
 use crate::exchange::{Body, Pace, Request};
 use crate::repository::{Access, Repository, is_document};
 use crate::retry::{Failures, Trouble};
+use crate::transfer::are_there;
 
 /// After so many more bytes, connections that broke before do not count any more.
 const PROGRESS: u64 = 1 << 20;
@@ -88,6 +89,14 @@ impl Blobs for RegistryBlobs {
             Some(reader) => Ok(Some(Box::new(reader))),
             None => Err(blob::Error::Algorithm(blob.digest.clone())),
         }
+    }
+
+    fn has(&self, blob: &Descriptor) -> Result<bool, blob::Error> {
+        if is_document(&blob.media_type) {
+            return Ok(self.open(blob)?.is_some());
+        }
+        let doing = format!("look for blob {} of {}", blob.digest, self.location());
+        are_there(&self.repository, &[blob], &doing).map_err(elsewhere)
     }
 
     fn path(&self, _: &Digest) -> Option<PathBuf> {

@@ -80,8 +80,7 @@ impl Base {
             ));
         }
         for (diff_id, layer) in image.layers() {
-            let blob = image.blobs().open(layer);
-            if blob.map_err(|e| e.to_string())?.is_none() {
+            if !image.blobs().has(layer).map_err(|e| e.to_string())? {
                 return Err(format!(
                     "build image {name} lacks its layer {diff_id}: it is sparse"
                 ));
