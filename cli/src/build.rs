@@ -43,7 +43,7 @@ pub(crate) use flags::Args;
 pub(crate) use interruption::Interrupted;
 pub(crate) use programs::Programs;
 
-use self::cache::{Cache, Held};
+use self::cache::Held;
 use self::destination::Kind;
 use self::elsewhere::{Delivered, Elsewhere};
 use self::flags::Lifecycle;
@@ -52,13 +52,14 @@ use self::lines::{Lines, Style};
 use self::order::Order;
 use self::phases::{IMAGES, Phase, Site};
 use self::place::Place;
-use self::request::{Request, creation_time, open, workspace};
+use self::request::{Kept, Request, creation_time, open, workspace};
 use self::run_image::{Needed, RunImage};
 use self::stage::Stage;
 use crate::accounts;
 use crate::config::Config;
 use crate::containers::{self, Machine, read_only, writable};
 use crate::environment;
+use crate::images::packages::{Packages, Purpose};
 use crate::progress::Progress;
 
 /// Where in the stage the phases write an image that goes to a registry or a daemon.
@@ -78,21 +79,18 @@ pub(crate) fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
     };
     let mut lines = Lines::new(io::stdout(), style);
     let request = Request::new(args, config, &mut lines)?;
-    let interruption = Interruption::listen()?;
-    request.build(&mut lines, &interruption)
+    request.build(&mut lines)
 }
 
 impl Request<'_> {
-    fn build(
-        &self,
-        lines: &mut Lines<io::Stdout>,
-        interruption: &Interruption,
-    ) -> anyhow::Result<()> {
+    fn build(&self, lines: &mut Lines<io::Stdout>) -> anyhow::Result<()> {
         let args = self.args;
         let programs = Programs::find()?;
         let workspace = workspace(&args.workspace)?;
         let mut stage = Stage::new(&containers::state_dir(self.config)?.join("builds"))?;
-        let order = Order::new(&self.wishes()?, &self.builder, &stage.path("modules"))?;
+        let order = self.order(&stage)?;
+        // Before this a signal simply ends us: another pull goes on where that one stopped, and the next build clears up.
+        let interruption = &Interruption::listen()?;
         if order.has_extensions() {
             lines.warn("image extensions take part in detection, but their Dockerfiles are not executed yet: should one be needed, the build stops before anything is built");
         }
@@ -115,16 +113,17 @@ impl Request<'_> {
             }
             None => vec![PathBuf::from("/")],
         };
-        let cache = match &self.cache_image {
-            Some(image) => {
+        let cache = match &self.cache {
+            Kept::There(image) => {
                 let dir = stage.make("cache")?;
                 if !args.clear_cache {
                     image.fill(&dir)?;
                 }
                 dir
             }
-            None => Cache::parse(&args.cache)?
-                .dir(&self.config.volumes_dir(), &self.destinations.place())?,
+            Kept::Here(folder) => {
+                folder.dir(&self.config.volumes_dir(), &self.destinations.place())?
+            }
         };
         let cache = Held::take(cache, interruption, || {
             lines.info("Waiting for another build that uses the same cache");
@@ -160,13 +159,24 @@ impl Request<'_> {
             written.with_context(|| format!("failed to write image {typed}"))
         });
         let delivered = delivered.transpose()?;
-        if let Some(image) = &self.cache_image {
+        if let Kept::There(image) = &self.cache {
             // The image is there: a cache that is not is worth a word and no failure.
             if let Err(error) = image.save(cache.dir(), &stage.make("cache-image")?) {
                 lines.warn(&format!("{error:#}"));
             }
         }
         self.finish(&stage, delivered.as_ref(), lines)
+    }
+
+    /// Works out what to try; what the builder lacks is fetched.
+    fn order(&self, stage: &Stage) -> anyhow::Result<Order> {
+        let packages = Packages {
+            stores: &self.stores,
+            platform: self.platform.clone(),
+            purpose: Purpose::Use,
+        };
+        let modules = stage.path("modules");
+        Order::new(&self.wishes()?, &self.builder, &modules, &packages)
     }
 
     /// Makes what the phases see of an image that goes to a registry or a daemon.

@@ -13,7 +13,9 @@
 //! typed must be the image's. Without one, the only image is meant, or the one for the platform, or that named `latest`.
 
 pub(crate) mod daemon;
+pub(crate) mod made;
 pub(crate) mod output;
+pub(crate) mod packages;
 pub(crate) mod pull;
 pub(crate) mod stores;
 

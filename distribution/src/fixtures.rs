@@ -2,13 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use fs_err as fs;
+use layout::{Image, Layout, Selector};
 use tempfile::TempDir;
 
-use crate::package;
+use crate::package::{self, Images, Sources};
 
-/// A folder in which things are made.
+/// A folder in which things are made. An image has the name of its layout's folder in `images`.
+#[derive(Debug)]
 pub(crate) struct Workshop(TempDir);
+
+impl Images for Workshop {
+    fn is_here(&self, name: &str) -> bool {
+        self.path("images").join(name).is_dir()
+    }
+
+    fn open(&self, name: &str) -> anyhow::Result<Image> {
+        let layout = Layout::at(self.path("images").join(name));
+        let image = layout.image(&Selector::default())?;
+        image.with_context(|| format!("nobody has an image {name}"))
+    }
+}
 
 impl Workshop {
     pub(crate) fn new() -> Self {
@@ -25,6 +40,14 @@ impl Workshop {
 
     pub(crate) fn scratch(&self) -> PathBuf {
         self.path("scratch")
+    }
+
+    pub(crate) fn sources<'a>(&'a self, scratch: &'a Path) -> Sources<'a> {
+        Sources {
+            relative_to: self.dir(),
+            scratch,
+            images: self,
+        }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {

@@ -17,6 +17,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use layout::Image;
 use layout::layer::{self, Compression, Entry, EntryKind, Layer, WriteOptions};
 use layout::manifest::Platform;
 use platform::files::lifecycle::{self as file, Descriptor};
@@ -25,6 +26,7 @@ pub use image::write as write_image;
 
 use crate::archive;
 use crate::module::directory;
+use crate::package;
 
 /// Phases that one program plays, by the names that it is called by (DST-024).
 pub const PHASES: [&str; 8] = [
@@ -71,6 +73,17 @@ impl Lifecycle {
             return Self::of_programs(path);
         }
         Self::unpacked(path, path)
+    }
+
+    /// Opens the lifecycle that an image has in its last layer, below `/cnb`, unpacking it below `scratch`.
+    pub fn from_image(image: &Image, scratch: &Path) -> Result<Self, Error> {
+        let origin = PathBuf::from(image.blobs().location());
+        let Some(last) = image.diff_ids().last() else {
+            return Err(Error::NoDescriptor(origin));
+        };
+        let root = archive::new_folder(scratch)?;
+        package::unpack_layer(image, last, &root).map_err(Box::new)?;
+        Self::unpacked(&root.join("cnb"), &origin)
     }
 
     /// Takes what is exactly one folder deep, as pack does; `origin` is for errors.
@@ -258,6 +271,9 @@ pub enum Error {
     /// Its archive or layer could not be written.
     #[error("failed to write the lifecycle")]
     Layer(#[from] layer::Error),
+    /// Its image could not be read.
+    #[error(transparent)]
+    Image(#[from] Box<package::Error>),
     /// Its image could not be written.
     #[error(transparent)]
     Layout(#[from] layout::store::Error),

@@ -1,14 +1,17 @@
 //! Buildpackages (DST-001 to DST-008): from wherever one may be to folders of modules, and from folders to one.
+//!
+//! Images by their names come from whoever opens packages ([`Images`]): nothing here knows registries.
 
 mod create;
 mod location;
 mod stacks;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use layout::layer::{self, Extract};
-use layout::{DiffId, Image, Layout, Selector, blob, store};
+use layout::{DiffId, Image, Layout, Reference, Selector, blob, store};
 use serde::Deserialize;
 
 pub use create::{
@@ -16,6 +19,7 @@ pub use create::{
 };
 pub use location::{Location, split_id};
 
+use self::location::is_registry_id;
 use crate::archive;
 use crate::labels::{self, Layers};
 use crate::module::{self, Kind, Module};
@@ -43,30 +47,55 @@ impl Package {
     }
 }
 
+/// Where packages are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// Where relative paths are from.
+    pub relative_to: &'a Path,
+    /// Where archives and layers may be unpacked.
+    pub scratch: &'a Path,
+    /// Images by their names.
+    pub images: &'a dyn Images,
+}
+
+/// Images by their names, wherever they are and whenever they are fetched.
+pub trait Images: fmt::Debug {
+    /// Returns whether an image of this name is on this machine.
+    fn is_here(&self, name: &str) -> bool;
+
+    /// Opens the image of this name; the error says where it was looked for, and what to do.
+    fn open(&self, name: &str) -> anyhow::Result<Image>;
+}
+
 /// Opens what `location` names: a folder with a descriptor, a tar of one, a `.cnb` file, an image layout (`oci:` or its
-/// folder), a `file:` URI of any of them; relative ones from `relative_to`.
+/// folder), a `file:` URI of any of them; or an image by its name.
 ///
 /// What has to be unpacked is unpacked below `scratch`, safely: nothing that an archive or a label says leads elsewhere.
-pub fn open(location: &str, relative_to: &Path, scratch: &Path) -> Result<Package, Error> {
+pub fn open(location: &str, sources: Sources<'_>) -> Result<Package, Error> {
+    let scratch = sources.scratch;
     let unsupported = |problem| Error::Unsupported {
         location: location.to_owned(),
         problem,
     };
-    match Location::parse(location, relative_to) {
+    match Location::parse(location, sources.relative_to) {
         Location::Builder { .. } => Err(unsupported(
             "it names what is in the builder, and here is none\nname a folder or file, such as ./my-buildpack",
         )),
-        Location::Image(_) => Err(unsupported(
-            "images in registries are not supported yet\ncopy it first, skopeo copy docker://… oci:my-buildpack:latest, and name that: oci:my-buildpack",
-        )),
+        Location::Image(name) => open_image(&name, sources),
         Location::Layout(path, selector) => open_layout(&path, &selector, scratch),
+        Location::Named(name) if sources.images.is_here(&name) => open_image(&name, sources),
+        // pack asks the buildpack registry for it. Whoever has that name among images may be somebody else.
+        Location::Named(name) if is_registry_id(&name) => Err(unsupported(
+            "no file, folder or image of that name is here, and buildpack registries, where pack looks for such a name, are not supported yet\nname an image with its registry, such as docker.io/acme/java, or put docker:// in front of it",
+        )),
+        Location::Named(name) if Reference::parse(&name).is_ok() => open_image(&name, sources),
         Location::Named(_) => Err(unsupported(
-            "there is no such file or folder, and neither buildpack registries nor image registries are supported yet\nname a folder or file, such as ./my-buildpack or my-buildpack.cnb, or an image layout: oci:my-buildpack",
+            "there is no such file or folder, and it is no name of an image\nname a folder or file, such as ./my-buildpack or my-buildpack.cnb, an image layout, such as oci:my-buildpack, or an image, such as docker://acme/java",
         )),
         Location::Path(path) if path.is_dir() => open_dir(&path, scratch),
         Location::Path(path) => open_file(&path, scratch),
         Location::Registry(_) => Err(unsupported(
-            "buildpack registries are not supported yet\nname the buildpack's image layout, folder or file",
+            "buildpack registries are not supported yet\nname the buildpack's image, such as docker://acme/java, or its image layout, folder or file",
         )),
         Location::Url(_) => Err(unsupported(
             "nothing is downloaded from here yet\ndownload it, and name the file",
@@ -97,6 +126,11 @@ fn open_layout(path: &Path, selector: &Selector, scratch: &Path) -> Result<Packa
     let image = Layout::at(path).image(selector).map_err(Box::new)?;
     let image = image.ok_or_else(|| Error::NoLayout(path.to_owned()))?;
     from_image(&image, scratch)
+}
+
+fn open_image(name: &str, sources: Sources<'_>) -> Result<Package, Error> {
+    let image = sources.images.open(name).map_err(Error::Image)?;
+    from_image(&image, sources.scratch)
 }
 
 /// Opens the package that an image is, unpacking its layers below `scratch`.
@@ -210,7 +244,7 @@ fn label<T: serde::de::DeserializeOwned + Default>(
 }
 
 /// Unpacks one layer; all of it must be below `/cnb`.
-fn unpack_layer(image: &Image, diff_id: &DiffId, root: &Path) -> Result<(), Error> {
+pub(crate) fn unpack_layer(image: &Image, diff_id: &DiffId, root: &Path) -> Result<(), Error> {
     let unpack = |source| Error::Layer {
         diff_id: diff_id.to_string(),
         location: image.blobs().location(),
@@ -293,6 +327,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An image could not be had by its name.
+    #[error("{0:#}")]
+    Image(anyhow::Error),
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -4,5 +4,6 @@ mod build;
 mod elsewhere;
 mod faults;
 mod in_place;
+mod packages;
 mod walk_through;
 mod ways;

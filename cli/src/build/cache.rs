@@ -15,6 +15,15 @@ use super::interruption::Interruption;
 /// Where a build's cache is, as `--cache` says it: `type=build;format=bind;source=DIR`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cache {
+    /// A directory.
+    Folder(Folder),
+    /// An image of this name in a registry.
+    Image(String),
+}
+
+/// A directory that a cache is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Folder {
     /// A directory of slipway's own; without a name it belongs to the image that is built.
     Volume(Option<String>),
     /// `build-cache` below this directory.
@@ -24,7 +33,7 @@ pub(crate) enum Cache {
 impl Cache {
     /// Understands the values of `--cache`: the last one for a build counts, those for a launch cache are for daemons.
     pub(crate) fn parse(values: &[String]) -> anyhow::Result<Self> {
-        let mut cache = Self::Volume(None);
+        let mut cache = Self::Folder(Folder::Volume(None));
         for value in values {
             if let Some(build) =
                 Self::parse_one(value).with_context(|| format!("invalid --cache {value:?}"))?
@@ -56,13 +65,12 @@ impl Cache {
             ("volume", Some(name)) if !is_name(&name) => {
                 bail!("{name:?} is no name of a volume: use letters, digits, '.', '_' and '-'")
             }
-            ("volume", name) => Self::Volume(name),
-            ("bind", Some(source)) => Self::Bind(source.into()),
+            ("volume", name) => Self::Folder(Folder::Volume(name)),
+            ("bind", Some(source)) => Self::Folder(Folder::Bind(source.into())),
             ("bind", None) => bail!("format bind needs source=DIR"),
-            ("image", _) => {
-                bail!("an image as the cache is named by a flag of its own: --cache-image NAME")
-            }
-            (format, _) => bail!("there is no format {format:?}: use bind or volume"),
+            ("image", Some(name)) => Self::Image(name),
+            ("image", None) => bail!("format image needs name=NAME"),
+            (format, _) => bail!("there is no format {format:?}: use bind, image or volume"),
         };
         match kind.as_str() {
             "build" => Ok(Some(cache)),
@@ -70,7 +78,9 @@ impl Cache {
             kind => bail!("there is no type {kind:?}: use build or launch"),
         }
     }
+}
 
+impl Folder {
     /// Makes and returns the directory; `output` is where the image goes.
     pub(crate) fn dir(&self, volumes: &Path, output: &Path) -> anyhow::Result<PathBuf> {
         let dir = match self {
@@ -160,20 +170,21 @@ mod tests {
 
     #[test]
     fn pack_s_option() {
-        let volume = |name: &str| Cache::Volume(Some(name.to_owned()));
+        let unnamed = || Cache::Folder(Folder::Volume(None));
+        let volume = |name: &str| Cache::Folder(Folder::Volume(Some(name.to_owned())));
+        let bind = |source: &str| Cache::Folder(Folder::Bind(source.into()));
         let cases: &[(&[&str], Cache)] = &[
-            (&[], Cache::Volume(None)),
-            (&["type=build;format=volume"], Cache::Volume(None)),
+            (&[], unnamed()),
+            (&["type=build;format=volume"], unnamed()),
             (&["type=build;format=volume;name=mine"], volume("mine")),
             (&["format=volume;name=mine"], volume("mine")),
+            (&["type=build;format=bind;source=/a/b"], bind("/a/b")),
+            (&["Type=build;FORMAT=bind;Source=x;"], bind("x")),
             (
-                &["type=build;format=bind;source=/a/b"],
-                Cache::Bind("/a/b".into()),
+                &["type=build;format=image;name=example.org/cache:1"],
+                Cache::Image("example.org/cache:1".to_owned()),
             ),
-            (
-                &["Type=build;FORMAT=bind;Source=x;"],
-                Cache::Bind("x".into()),
-            ),
+            (&["type=launch;format=image;name=x"], unnamed()),
             (
                 &["type=launch;format=bind;source=/l", "format=volume;name=a"],
                 volume("a"),
@@ -196,7 +207,7 @@ mod tests {
             ("format=disk", "there is no format"),
             ("format=bind", "needs source"),
             ("format=bind;source=", "needs source"),
-            ("format=image;name=x", "--cache-image NAME"),
+            ("format=image", "needs name"),
             ("format=volume;name=../x", "no name of a volume"),
             ("format=volume;name=.hidden", "no name of a volume"),
             ("sorce=x", "there is no key"),

@@ -7,8 +7,8 @@ use layout::Reference;
 use layout::name::Identifier;
 
 use crate::config::Config;
-use crate::images::ImageName;
 use crate::images::stores::Stores;
+use crate::images::{ImageName, output};
 
 /// All places of one image; the first is what the user asked for, the others are `--tag`s. All are in stores of a kind.
 #[derive(Debug)]
@@ -136,26 +136,21 @@ impl Destinations {
 impl Destination {
     fn parse(typed: &str, publish: bool, config: &Config) -> anyhow::Result<(Kind, Self)> {
         let name = ImageName::parse(typed)?;
-        let (kind, dir, reference) = match &name {
-            ImageName::Registry(name) => (Kind::Registry, None, name.clone()),
-            ImageName::Named(name) if publish => (Kind::Registry, None, Reference::parse(name)?),
-            ImageName::Named(name) | ImageName::Daemon(name) => {
-                (Kind::Daemon, None, Reference::parse(name)?)
+        let (kind, dir, reference) = match (name.published(publish)?, &name) {
+            (Some(reference), _) => (Kind::Registry, None, reference),
+            (None, ImageName::Named(name) | ImageName::Daemon(name)) => {
+                let reference = Reference::parse(name)?;
+                if let Identifier::Digest(digest) = &reference.identifier {
+                    return Err(output::is_digest(digest));
+                }
+                (Kind::Daemon, None, reference)
             }
-            ImageName::Layout(..) | ImageName::Archive(..) => {
+            (None, _) => {
                 let output = name.output(config)?;
                 let reference = Reference::parse(&output.name)?;
                 (Kind::Layouts, Some(output.dir), reference)
             }
         };
-        if publish && kind != Kind::Registry {
-            bail!("--publish is for a name in a registry, which {typed} is not");
-        }
-        if let Identifier::Digest(digest) = &reference.identifier {
-            bail!(
-                "cannot write an image as {digest}: its digest comes of what it holds; use a tag"
-            );
-        }
         let typed = typed.to_owned();
         Ok((
             kind,

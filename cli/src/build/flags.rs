@@ -31,8 +31,8 @@ pub(crate) struct Args {
     /// Image that the app will run on, instead of the builder's
     #[arg(long, value_name = "IMAGE")]
     pub(super) run_image: Option<String>,
-    /// Buildpack to use instead of the builder's order: ID@VERSION in the builder, a directory, an archive, a .cnb file, or
-    /// oci:DIR[:TAG]; may be repeated
+    /// Buildpack to use instead of the builder's order: ID@VERSION in the builder, a directory, an archive, a .cnb file,
+    /// oci:DIR[:TAG], docker-daemon:NAME, or a name in the layout repo or a registry; may be repeated
     #[arg(long, short, value_name = "BUILDPACK", value_delimiter = ',')]
     pub(super) buildpack: Vec<String>,
     /// Buildpack to put in front of every group of the order; may be repeated
@@ -54,8 +54,8 @@ pub(crate) struct Args {
     /// Project descriptor; by default project.toml in the app
     #[arg(long, short, value_name = "FILE")]
     pub(super) descriptor: Option<PathBuf>,
-    /// Where layers are kept between builds: type=build;format=bind;source=DIR, or type=build;format=volume;name=NAME;
-    /// may be repeated
+    /// Where layers are kept between builds: type=build;format=bind;source=DIR, type=build;format=volume;name=NAME, or, with
+    /// --publish, type=build;format=image;name=NAME; may be repeated
     #[arg(long, value_name = "OPTIONS")]
     pub(super) cache: Vec<String>,
     /// Image in a registry that layers are kept in between builds, instead of a folder; with --publish
@@ -97,8 +97,8 @@ pub(crate) struct Args {
     /// Image to take unchanged layers from, instead of the one that is replaced
     #[arg(long, value_name = "IMAGE")]
     pub(super) previous_image: Option<String>,
-    /// When builder and run image are fetched from their registries into the layout repo; by default what is set with `slipway
-    /// config pull-policy`, else if they are not there
+    /// When builder, run image and buildpacks are fetched from their registries into the layout repo; by default what is set
+    /// with `slipway config pull-policy`, else if they are not there
     #[arg(long, value_name = "POLICY", value_enum)]
     pub(super) pull_policy: Option<PullPolicy>,
     #[command(flatten)]
@@ -187,7 +187,7 @@ impl Unsupported {
             (
                 "--buildpack-registry",
                 self.buildpack_registry.is_some(),
-                "name a buildpack by its folder or file",
+                "name a buildpack by its image, folder or file",
             ),
         ];
         given

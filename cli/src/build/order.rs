@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use distribution::builder::Builder;
 use distribution::labels::{Group, ModuleRef};
 use distribution::module::{Kind, Module};
-use distribution::package::{self, Location, split_id};
+use distribution::package::{self, Images, Location, Sources, split_id};
 use project::descriptor::{self, Script};
 use sandbox::Mount;
 use semver::Version;
@@ -81,12 +81,18 @@ impl Wish {
 }
 
 impl Order {
-    /// Works out what to try; modules are unpacked below `scratch`.
-    pub(crate) fn new(wishes: &Wishes, builder: &Builder, scratch: &Path) -> anyhow::Result<Self> {
+    /// Works out what to try; modules are unpacked below `scratch`, and come from `images` where they are some.
+    pub(crate) fn new(
+        wishes: &Wishes,
+        builder: &Builder,
+        scratch: &Path,
+        images: &dyn Images,
+    ) -> anyhow::Result<Self> {
         let mut order = Self::default();
         let mut resolve = Resolve {
             builder,
             scratch,
+            images,
             modules: &mut order.modules,
         };
         let mut groups = match wishes.buildpacks.as_slice() {
@@ -149,6 +155,7 @@ struct OrderFile<'a> {
 struct Resolve<'a> {
     builder: &'a Builder,
     scratch: &'a Path,
+    images: &'a dyn Images,
     modules: &'a mut Vec<Module>,
 }
 
@@ -217,7 +224,12 @@ impl Resolve<'_> {
             let version = self.find(kind, &id, version.as_deref())?;
             return Ok(reference(&id, &version));
         }
-        let package = package::open(location, folder, self.scratch)
+        let sources = Sources {
+            relative_to: folder,
+            scratch: self.scratch,
+            images: self.images,
+        };
+        let package = package::open(location, sources)
             .with_context(|| format!("failed to open {kind} {location:?}"))?;
         let Some(entry) = package.entry_module() else {
             bail!("{location:?} does not say which of its modules is the main one");

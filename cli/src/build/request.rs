@@ -12,6 +12,7 @@ use platform::files::lifecycle;
 use project::Descriptor;
 use sandbox::{Mount, User};
 
+use super::cache::{self, Cache};
 use super::cache_image::CacheImage;
 use super::destination::{Destinations, Kind};
 use super::flags::{Args, Lifecycle};
@@ -26,6 +27,14 @@ use crate::images::stores::Stores;
 /// Lowest Platform API that knows layouts.
 const LOWEST_API: &str = "0.12";
 
+/// Where layers are kept between builds.
+pub(super) enum Kept {
+    /// In a folder.
+    Here(cache::Folder),
+    /// In an image of a registry.
+    There(Box<CacheImage>),
+}
+
 /// What a user asked for, looked at and found to make sense.
 pub(super) struct Request<'a> {
     pub(super) args: &'a Args,
@@ -39,7 +48,7 @@ pub(super) struct Request<'a> {
     pub(super) builder_image: Image,
     pub(super) run_image: RunImage,
     pub(super) needed: Needed,
-    pub(super) cache_image: Option<CacheImage>,
+    pub(super) cache: Kept,
     pub(super) destinations: Destinations,
     pub(super) mounts: Vec<Mount>,
     pub(super) user: User,
@@ -92,14 +101,18 @@ impl<'a> Request<'a> {
         }
         let run_image = RunImage::find(args, &stores, &builder, platform.as_ref(), needed)?;
         destinations.check(&stores)?;
-        let cache_image = match &args.cache_image {
-            None => None,
-            Some(name) if destinations.kind() == Kind::Registry => {
-                Some(CacheImage::find(name, &stores)?)
+        let cache = match &args.cache_image {
+            Some(name) => Cache::Image(name.clone()),
+            None => Cache::parse(&args.cache)?,
+        };
+        let cache = match cache {
+            Cache::Folder(folder) => Kept::Here(folder),
+            Cache::Image(name) if destinations.kind() == Kind::Registry => {
+                Kept::There(Box::new(CacheImage::find(&name, &stores)?))
             }
-            Some(_) => {
+            Cache::Image(_) => {
                 bail!(
-                    "--cache-image is for images in registries\nsay --publish, or keep the cache here: --cache"
+                    "an image as the cache is for images in registries\nsay --publish, or keep the cache here: --cache 'type=build;format=bind;source=DIR'"
                 )
             }
         };
@@ -123,7 +136,7 @@ impl<'a> Request<'a> {
             builder_image,
             run_image,
             needed,
-            cache_image,
+            cache,
             destinations,
             mounts,
             user,

@@ -17,7 +17,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use layout::name::Identifier;
 use layout::{Reference, Selector};
 use tempfile::TempDir;
@@ -48,6 +48,20 @@ impl Output {
 }
 
 impl ImageName {
+    /// Returns the name in a registry that an image of this name is written to; nothing if it goes elsewhere.
+    pub(crate) fn published(&self, publish: bool) -> anyhow::Result<Option<Reference>> {
+        let reference = match self {
+            Self::Registry(name) => name.clone(),
+            Self::Named(name) if publish => Reference::parse(name)?,
+            _ if publish => bail!("--publish is for a name in a registry, which {self} is not"),
+            _ => return Ok(None),
+        };
+        if let Identifier::Digest(digest) = &reference.identifier {
+            return Err(is_digest(digest));
+        }
+        Ok(Some(reference))
+    }
+
     /// Returns where an image of this name is written to; makes nothing.
     pub(crate) fn output(&self, config: &Config) -> anyhow::Result<Output> {
         let (dir, name) = match self {
@@ -81,11 +95,7 @@ impl ImageName {
                 name,
                 ref_name,
             }),
-            Identifier::Digest(digest) => {
-                bail!(
-                    "cannot write an image as {digest}: its digest comes of what it holds; use a tag"
-                )
-            }
+            Identifier::Digest(digest) => Err(is_digest(&digest)),
         }
     }
 }
@@ -132,7 +142,7 @@ pub(crate) fn archive(dir: &Path, file: &Path) -> anyhow::Result<()> {
 
 fn name_inside(dir: &Path, selector: &Selector) -> anyhow::Result<String> {
     if let Some(digest) = &selector.digest {
-        bail!("cannot write an image as {digest}: its digest comes of what it holds; use a tag");
+        return Err(is_digest(digest));
     }
     let base = match dir.file_name() {
         Some(name) => name.to_owned(),
@@ -147,6 +157,11 @@ fn name_inside(dir: &Path, selector: &Selector) -> anyhow::Result<String> {
         Some(tag) => format!("{base}:{tag}"),
         None => base.into_owned(),
     })
+}
+
+/// Returns why nothing is written under a digest.
+pub(crate) fn is_digest(digest: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("cannot write an image as {digest}: its digest comes of what it holds; use a tag")
 }
 
 /// A directory that is a link stays one: what it leads to is written.

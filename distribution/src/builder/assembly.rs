@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use buildpack::encode;
 use fs_err as fs;
 use layout::config::CREATED;
+use layout::draft::Draft;
 use layout::editor::{CommitOptions, Committed};
 use layout::layer::{Entry, EntryKind, Layer, WriteOptions, Written};
-use layout::{DiffId, History, Image, ImageEditor, Layout, Update};
+use layout::{DiffId, History, Image, ImageEditor};
 use serde::Serialize;
 
 use super::create::CreateError;
@@ -33,7 +34,7 @@ const FOLDERS: [&str; 7] = [
 /// A builder being made.
 pub(super) struct Assembly {
     pub(super) editor: ImageEditor,
-    update: Update,
+    draft: Box<dyn Draft>,
     /// Holds the texts that become files.
     texts: PathBuf,
 }
@@ -41,12 +42,12 @@ pub(super) struct Assembly {
 impl Assembly {
     pub(super) fn begin(
         base: &Image,
-        output: &Layout,
+        draft: Box<dyn Draft>,
         scratch: &Path,
     ) -> Result<Self, CreateError> {
         Ok(Self {
             editor: ImageEditor::from_base(base),
-            update: output.update().map_err(Box::new)?,
+            draft,
             texts: archive::new_folder(scratch)?,
         })
     }
@@ -163,7 +164,7 @@ impl Assembly {
     }
 
     pub(super) fn commit(self, options: &CommitOptions) -> Result<Committed, CreateError> {
-        let committed = self.editor.commit(self.update, options);
+        let committed = self.editor.commit(self.draft, options);
         fs::remove_dir_all(self.texts)?;
         Ok(committed.map_err(Box::new)?)
     }
@@ -197,7 +198,7 @@ impl Assembly {
 
     fn write(&mut self, layer: &Layer) -> Result<Written, CreateError> {
         let written = self
-            .update
+            .draft
             .write_layer(layer, &WriteOptions::default(), None);
         Ok(written.map_err(Box::new)?)
     }

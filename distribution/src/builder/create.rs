@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use layout::config::CREATED;
+use layout::draft::Draft;
 use layout::editor::{CommitOptions, Committed};
-use layout::{Image, Layout, json, layer, store};
+use layout::{Image, json, layer, store};
 use platform::files::lifecycle::Descriptor;
 use platform::labels::MIXINS;
 
@@ -19,17 +20,15 @@ use super::{Error, optional_label};
 use crate::labels::{self, Group, Layers, ModuleInfo, ModuleRef, System};
 use crate::lifecycle::{self, Lifecycle};
 use crate::module::{Kind, Module};
-use crate::package::{self, Location};
+use crate::package::{self, Location, Sources};
 
 /// What a builder is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation<'a> {
     /// builder.toml.
     pub config: &'a Config,
-    /// Where relative paths in it are from.
-    pub relative_to: &'a Path,
-    /// Where archives may be unpacked.
-    pub scratch: &'a Path,
+    /// Where what it names is looked for.
+    pub sources: Sources<'a>,
     /// The build image, which `config.build.image` names.
     pub base: &'a Image,
     /// The lifecycle, as [`find_lifecycle`] finds it.
@@ -52,34 +51,42 @@ pub struct Created {
 /// Finds the lifecycle that builder.toml asks for; `here` is the one that is at hand, a folder or archive.
 pub fn find_lifecycle(
     config: &LifecycleConfig,
-    relative_to: &Path,
+    sources: Sources<'_>,
     here: &Path,
-    scratch: &Path,
 ) -> Result<Lifecycle, CreateError> {
+    let scratch = sources.scratch;
     if !config.uri.is_empty() {
-        let Location::Path(path) = Location::parse(&config.uri, relative_to) else {
-            return Err(CreateError::Invalid(format!(
-                "cannot get lifecycle {}: nothing is downloaded from here yet\ndownload its archive, and name the file",
-                config.uri
-            )));
+        let lifecycle = match Location::parse(&config.uri, sources.relative_to) {
+            Location::Path(path) => Lifecycle::open(&path, scratch),
+            Location::Image(name) => {
+                let image = sources.images.open(&name).map_err(package::Error::Image);
+                Lifecycle::from_image(&image.map_err(Box::new)?, scratch)
+            }
+            _ => {
+                return Err(CreateError::Invalid(format!(
+                    "cannot get lifecycle {}: no archive is downloaded from here yet\ndownload its archive, and name the file; or name its image, such as docker://docker.io/buildpacksio/lifecycle",
+                    config.uri
+                )));
+            }
         };
-        return Ok(Lifecycle::open(&path, scratch).map_err(Box::new)?);
+        return Ok(lifecycle.map_err(Box::new)?);
     }
     let lifecycle = Lifecycle::open(here, scratch).map_err(Box::new)?;
     let (wanted, found) = (config.version.as_str(), lifecycle.version());
     let is_compatible = found.split_once('+').is_some_and(|(it, _)| it == wanted);
     if !wanted.is_empty() && found != wanted && !is_compatible {
         return Err(CreateError::Invalid(format!(
-            "lifecycle {wanted} is not here, only {found}: nothing is downloaded from here yet\nleave lifecycle.version out to take {found}, or name an archive: lifecycle.uri"
+            "lifecycle {wanted} is not here, only {found}: nothing is downloaded from here yet\nleave lifecycle.version out to take {found}, or name an archive or an image: lifecycle.uri"
         )));
     }
     Ok(lifecycle)
 }
 
-/// Makes the builder that `creation` says the image of a layout; the same bytes for the same inputs.
+/// Makes the builder that `creation` says an image, the same bytes for the same inputs; `begin` begins to write it, once all
+/// fits together.
 pub fn create(
     creation: &Creation<'_>,
-    output: &Layout,
+    begin: impl FnOnce() -> Result<Box<dyn Draft>, store::Error>,
     ref_name: &str,
 ) -> Result<Created, CreateError> {
     let Creation { config, base, .. } = *creation;
@@ -102,7 +109,8 @@ pub fn create(
     }
     let system = resolved_system(&System::from(&config.system), &buildpacks)?;
 
-    let mut assembly = Assembly::begin(base, output, creation.scratch)?;
+    let draft = begin().map_err(Box::new)?;
+    let mut assembly = Assembly::begin(base, draft, creation.sources.scratch)?;
     assembly.folders(base_facts.uid, base_facts.gid)?;
     assembly.lifecycle(creation.lifecycle)?;
     let buildpack_layers = assembly.modules(&buildpacks.new, buildpacks.there)?;
@@ -212,8 +220,7 @@ impl Modules {
             } else {
                 config.uri.clone()
             };
-            let package = package::open(&location, creation.relative_to, creation.scratch);
-            let package = package.map_err(Box::new)?;
+            let package = package::open(&location, creation.sources).map_err(Box::new)?;
             checks::entry_is(kind, &location, config, &package)?;
             for module in package.modules {
                 modules.add(module, warnings)?;

@@ -110,6 +110,18 @@ fn an_archive_is_read_back_packed_and_unpacked() {
 }
 
 #[test]
+fn an_image_has_it_in_its_last_layer() {
+    let shop = Workshop::new();
+    let output = Layout::at(shop.path("image"));
+    write_image(&opened(&shop), &amd64(), &output, "").unwrap();
+    let image = output.image(&Selector::default()).unwrap().unwrap();
+    let lifecycle = Lifecycle::from_image(&image, &shop.scratch()).unwrap();
+    assert_eq!(lifecycle.descriptor, Descriptor::of_this());
+    let names = |it: &Lifecycle| it.files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&lifecycle), names(&opened(&shop)));
+}
+
+#[test]
 fn what_is_no_lifecycle_is_refused() {
     let shop = Workshop::new();
     shop.write("toml/lifecycle.toml", "");

@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use layout::config::CREATED;
+use layout::draft::Draft;
 use layout::editor::{CommitOptions, Committed};
 use layout::layer::{self, Layer, WriteOptions};
 use layout::manifest::Platform;
 use layout::{History, ImageEditor, Layout, json, store};
 use serde::Deserialize;
 
-use super::{Package, stacks};
+use super::{Package, Sources, stacks};
 use crate::labels::{self, Layers, PackageMetadata};
 use crate::module::{Kind, Module};
 use crate::{archive, package};
@@ -106,7 +107,8 @@ impl Config {
         }
     }
 
-    fn platform(&self) -> Result<Platform, CreateError> {
+    /// Returns what it is for.
+    pub fn platform(&self) -> Result<Platform, CreateError> {
         let old_os = self.platform.as_ref().map_or("", |it| it.os.as_str());
         let target = self.targets.first().cloned().unwrap_or_default();
         let os = [target.os.as_str(), old_os, "linux"];
@@ -131,20 +133,18 @@ impl Config {
 pub struct Creation<'a> {
     /// package.toml.
     pub config: &'a Config,
-    /// Where relative paths in it are from.
-    pub relative_to: &'a Path,
-    /// Where archives may be unpacked.
-    pub scratch: &'a Path,
+    /// Where what it names is looked for.
+    pub sources: Sources<'a>,
     /// All modules in one layer, but for these (`id@version`).
     pub flatten: Option<&'a [String]>,
     /// Labels beside those of a package.
     pub labels: &'a BTreeMap<String, String>,
 }
 
-/// Makes the package that `creation` says the image of a layout.
+/// Makes the package that `creation` says an image; `begin` begins to write it, once all fits together.
 pub fn create(
     creation: &Creation<'_>,
-    output: &Layout,
+    begin: impl FnOnce() -> Result<Box<dyn Draft>, store::Error>,
     ref_name: &str,
 ) -> Result<Committed, CreateError> {
     let (kind, entry, modules) = collect(creation)?;
@@ -152,7 +152,7 @@ pub fn create(
     check(&entry, &modules)?;
     let all = || std::iter::once(&entry).chain(&modules);
 
-    let mut update = output.update().map_err(Box::new)?;
+    let mut draft = begin().map_err(Box::new)?;
     let mut editor = ImageEditor::empty(&platform);
     let mut layers = Layers::new();
     for group in grouped(all(), creation.flatten) {
@@ -163,7 +163,7 @@ pub fn create(
         // Versions of one id share a folder.
         let mut seen = BTreeSet::new();
         layer.entries.retain(|it| seen.insert(it.name.clone()));
-        let written = update.write_layer(&layer, &WriteOptions::default(), None);
+        let written = draft.write_layer(&layer, &WriteOptions::default(), None);
         let written = written.map_err(Box::new)?;
         let names: Vec<_> = group.iter().map(|it| it.label()).collect();
         editor.append(&written, history(kind, &names.join(", ")));
@@ -198,13 +198,13 @@ pub fn create(
         ref_name: ref_name.to_owned(),
         ..CommitOptions::default()
     };
-    Ok(editor.commit(update, &options).map_err(Box::new)?)
+    Ok(editor.commit(draft, &options).map_err(Box::new)?)
 }
 
 /// Makes the package that `creation` says a `.cnb` file.
 pub fn create_file(creation: &Creation<'_>, file: &Path) -> Result<Committed, CreateError> {
-    let folder = archive::new_folder(creation.scratch)?;
-    let committed = create(creation, &Layout::at(&folder), "")?;
+    let folder = archive::new_folder(creation.sources.scratch)?;
+    let committed = create(creation, || Ok(Layout::at(&folder).update()?.into()), "")?;
     archive::pack(&folder, file).map_err(Box::new)?;
     fs_err::remove_dir_all(folder)?;
     Ok(committed)
@@ -212,8 +212,7 @@ pub fn create_file(creation: &Creation<'_>, file: &Path) -> Result<Committed, Cr
 
 /// Returns the entry, and everything else by id and version.
 fn collect(creation: &Creation<'_>) -> Result<(Kind, Module, Vec<Module>), CreateError> {
-    let open =
-        |uri: &str| package::open(uri, creation.relative_to, creation.scratch).map_err(Box::new);
+    let open = |uri: &str| package::open(uri, creation.sources).map_err(Box::new);
     let (kind, uri) = creation.config.entry()?;
     let Package { entry, mut modules } = open(uri)?;
     if entry.is_none() || modules.is_empty() {

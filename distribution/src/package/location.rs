@@ -14,7 +14,7 @@ pub enum Location {
         /// Id, and version if there is one.
         module: Option<(String, Option<String>)>,
     },
-    /// In an image registry: `docker://NAME`.
+    /// An image by its name: `docker://NAME`; or as typed where the name says what has it: `docker-daemon:NAME`.
     Image(String),
     /// In an image layout: `oci:DIR`, with `:TAG` or `@DIGEST`.
     Layout(PathBuf, Box<Selector>),
@@ -49,6 +49,9 @@ impl Location {
         if let Some(name) = text.strip_prefix("docker:") {
             return Self::Image(name.trim_start_matches('/').to_owned());
         }
+        if text.starts_with("docker-daemon:") {
+            return Self::Image(text.to_owned());
+        }
         if let Some(uri) = text.strip_prefix("file:") {
             return match path_of_uri(uri) {
                 Some(path) => Self::Path(path),
@@ -75,6 +78,20 @@ pub fn split_id(text: &str) -> (&str, Option<&str>) {
         Some((id, version)) => (id, Some(version)),
         None => (text, None),
     }
+}
+
+/// Returns whether a name is one that buildpack registries give, `NAMESPACE/NAME[@VERSION]`, and has no host, which those of
+/// images may begin with.
+pub(super) fn is_registry_id(name: &str) -> bool {
+    let is_part = |text: &str| {
+        let is_plain = |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
+        !text.is_empty() && text.chars().all(is_plain)
+    };
+    let (id, _) = split_id(name);
+    id.split_once('/').is_some_and(|(namespace, name)| {
+        let is_host = namespace == "localhost" || namespace.contains('.');
+        is_part(namespace) && is_part(name) && !is_host
+    })
 }
 
 /// A path that is not there is better said to be so than taken for a name.
@@ -178,6 +195,10 @@ mod tests {
             ),
             ("docker:/acme/java:1", Location::Image("acme/java:1".into())),
             (
+                "docker-daemon:acme/java",
+                Location::Image("docker-daemon:acme/java".into()),
+            ),
+            (
                 "https://example.com/x.tgz",
                 Location::Url("https://example.com/x.tgz".into()),
             ),
@@ -201,6 +222,25 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Location::parse(text, dir.path()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_buildpack_registries_are_told_from_those_of_images() {
+        for name in ["acme/java", "acme/java@1.0", "a-b/c.d"] {
+            assert!(is_registry_id(name), "{name}");
+        }
+        for name in [
+            "java",
+            "java@1.0",
+            "acme/java:1",
+            "acme/more/java",
+            "example.org/java",
+            "localhost/java",
+            "localhost:5000/java",
+            "acme/my_java",
+        ] {
+            assert!(!is_registry_id(name), "{name}");
         }
     }
 }

@@ -16,8 +16,7 @@ const NO_LABELS: &BTreeMap<String, String> = &BTreeMap::new();
 fn creation<'a>(shop: &'a Workshop, config: &'a Config, scratch: &'a Path) -> Creation<'a> {
     Creation {
         config,
-        relative_to: shop.dir(),
-        scratch,
+        sources: shop.sources(scratch),
         flatten: None,
         labels: NO_LABELS,
     }
@@ -28,7 +27,11 @@ fn names(package: &Package) -> Vec<String> {
 }
 
 fn open_in(shop: &Workshop, location: &str) -> Result<Package, Error> {
-    open(location, shop.dir(), &shop.scratch())
+    open(location, shop.sources(&shop.scratch()))
+}
+
+fn create_in(creation: &Creation<'_>, output: &Layout) -> Result<(), CreateError> {
+    create(creation, || Ok(output.update()?.into()), "latest").map(|_| ())
 }
 
 /// A layout of an image with these labels and one layer of files and links; `DIFF` in a label is its diffID.
@@ -104,7 +107,7 @@ fn a_package_comes_back_as_it_was_made() {
     let shop = Workshop::new();
     let (config, scratch) = (shop.composite(), shop.scratch());
     let creation = creation(&shop, &config, &scratch);
-    create(&creation, &Layout::at(shop.path("image")), "latest").unwrap();
+    create_in(&creation, &Layout::at(shop.path("image"))).unwrap();
     create_file(&creation, &shop.path("all.cnb")).unwrap();
     for location in ["oci:image", "oci:image:latest", "image", "all.cnb"] {
         let package = open_in(&shop, location).unwrap();
@@ -127,11 +130,32 @@ fn a_package_comes_back_as_it_was_made() {
 }
 
 #[test]
+fn an_image_is_opened_by_its_name() {
+    let shop = Workshop::new();
+    let (config, scratch) = (shop.composite(), shop.scratch());
+    let output = Layout::at(shop.path("images/acme/all"));
+    create_in(&creation(&shop, &config, &scratch), &output).unwrap();
+    // Without a host it could be a name of a buildpack registry, but that it is here.
+    for location in ["docker://acme/all", "acme/all"] {
+        let package = open_in(&shop, location).unwrap();
+        let expected = ["acme/all@0.3", "acme/one@1", "acme/two@2"];
+        assert_eq!(names(&package), expected, "{location}");
+    }
+    let text = "[buildpack]\nuri = \"outer\"\n[[dependencies]]\nimage = \"acme/all\"\n";
+    let order = "[[order]]\n[[order.group]]\nid = \"acme/all\"\nversion = \"0.3\"\n";
+    shop.buildpack("outer", "acme/outer", "1", order);
+    let config = Config::read(&shop.write("outer.toml", text)).unwrap();
+    create_file(&creation(&shop, &config, &scratch), &shop.path("outer.cnb")).unwrap();
+    let package = open_in(&shop, "outer.cnb").unwrap();
+    assert_eq!(package.modules.len(), 4);
+}
+
+#[test]
 fn labels_say_what_a_package_holds() {
     let shop = Workshop::new();
     let (config, scratch) = (shop.composite(), shop.scratch());
     let output = Layout::at(shop.path("image"));
-    create(&creation(&shop, &config, &scratch), &output, "").unwrap();
+    create_in(&creation(&shop, &config, &scratch), &output).unwrap();
     let image = output.image(&Selector::default()).unwrap().unwrap();
     let metadata = image.label("io.buildpacks.buildpackage.metadata").unwrap();
     assert_eq!(
@@ -176,7 +200,7 @@ fn a_flattened_package_has_its_modules_in_one_layer() {
             flatten: Some(exclude),
             ..creation(&shop, &config, &scratch)
         };
-        create(&creation, &output, "").unwrap();
+        create_in(&creation, &output).unwrap();
         let image = output.image(&Selector::default()).unwrap().unwrap();
         assert_eq!(image.diff_ids().len(), layers);
         let package = from_image(&image, &scratch).unwrap();
@@ -198,7 +222,7 @@ fn an_extension_is_a_package_with_labels_of_its_own() {
     let config = Config::read(&shop.write("package.toml", text)).unwrap();
     let scratch = shop.scratch();
     let output = Layout::at(shop.path("image"));
-    create(&creation(&shop, &config, &scratch), &output, "").unwrap();
+    create_in(&creation(&shop, &config, &scratch), &output).unwrap();
     let image = output.image(&Selector::default()).unwrap().unwrap();
     assert!(image.label("io.buildpacks.extension.layers").is_some());
     assert_eq!(image.label("io.buildpacks.buildpack.layers"), None);
@@ -251,7 +275,7 @@ fn packages_that_do_not_fit_together_are_refused() {
             "[[dependencies]]\nuri = \"one\"\nimage = \"x\"",
             "both uri and image",
         ),
-        ("[[dependencies]]\nimage = \"x\"", "cannot get docker://x"),
+        ("[[dependencies]]\nimage = \"x\"", "nobody has an image x"),
         ("[[dependencies]]", "a dependency has no uri"),
         ("[[dependencys]]", "unknown field `dependencys`"),
         (
@@ -308,7 +332,7 @@ fn packages_that_do_not_fit_together_are_refused() {
         let path = shop.write("package.toml", &text);
         let output = Layout::at(shop.path("out"));
         let result = Config::read(&path)
-            .and_then(|config| create(&creation(&shop, &config, &scratch), &output, ""));
+            .and_then(|config| create_in(&creation(&shop, &config, &scratch), &output));
         match result {
             Ok(_) => assert_eq!(expected, "", "{text}"),
             Err(error) => assert!(
@@ -330,9 +354,13 @@ fn what_cannot_be_fetched_says_what_to_do() {
             "urn:cnb:registry:a/b",
             "buildpack registries are not supported yet",
         ),
-        ("docker://a/b", "skopeo copy"),
+        ("docker://a/b", "nobody has an image a/b"),
+        ("java", "nobody has an image java"),
+        ("example.org/a/b:1", "nobody has an image example.org/a/b:1"),
+        ("a/b", "buildpack registries, where pack looks"),
+        ("a/b@1.0", "put docker:// in front of it"),
+        ("java@1.0", "it is no name of an image"),
         ("https://example.com/a.tgz", "download it"),
-        ("a/b@1.0", "there is no such file or folder"),
         ("oci:nowhere", "is no image layout"),
         (
             "empty",

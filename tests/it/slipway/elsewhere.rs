@@ -228,7 +228,15 @@ fn root_foreign_a_cache_in_a_registry_serves_the_next_build() {
     );
     // What was kept here is no help: it comes from the registry.
     let sent = proxy.seen("PATCH", "").len();
-    let said = build(&desk, &name, &args, "").ok();
+    let in_pack_s_words = format!("type=build;format=image;name={cache}");
+    let same = [
+        "--publish",
+        "--cache",
+        &in_pack_s_words,
+        "--buildpack",
+        keep.to_str().unwrap(),
+    ];
+    let said = build(&desk, &name, &same, "").ok();
     assert!(said.contains("KEPT"), "{said}");
     assert_eq!(proxy.seen("PATCH", "").len(), sent, "nothing changed");
     let said = build(&desk, &name, &[&args[..], &["--clear-cache"]].concat(), "").ok();

@@ -52,9 +52,23 @@ fn wishes(locations: &[&str]) -> Vec<Wish> {
         .collect()
 }
 
+/// There are none.
+#[derive(Debug)]
+struct NoImages;
+
+impl Images for NoImages {
+    fn is_here(&self, _: &str) -> bool {
+        false
+    }
+
+    fn open(&self, name: &str) -> anyhow::Result<layout::Image> {
+        bail!("there is no image {name}")
+    }
+}
+
 fn order(wishes: &Wishes) -> anyhow::Result<Order> {
     let scratch = tempfile::tempdir().unwrap();
-    Order::new(wishes, &builder(), scratch.path())
+    Order::new(wishes, &builder(), scratch.path(), &NoImages)
 }
 
 #[test]
@@ -111,7 +125,7 @@ fn a_buildpack_of_the_user_s_own_is_brought_along_and_an_order_is_written() {
         buildpacks: vec![Wish::At("own".to_owned(), dir.path().to_owned())],
         ..Wishes::default()
     };
-    let order = Order::new(&wishes, &builder(), dir.path()).unwrap();
+    let order = Order::new(&wishes, &builder(), dir.path(), &NoImages).unwrap();
     let mounts = order.mounts(dir.path()).unwrap();
     let targets: Vec<_> = mounts
         .iter()

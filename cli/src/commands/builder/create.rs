@@ -7,22 +7,27 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use distribution::builder::{self, CreatedBy, Creation};
-use distribution::package::TargetConfig;
+use distribution::package::{Sources, TargetConfig};
+use layout::Image;
 use layout::manifest::Platform;
-use layout::{Image, Layout};
 
 use crate::build::Programs;
-use crate::config::Config;
+use crate::config::{Config, PullPolicy};
 use crate::environment;
 use crate::images::ImageName;
+use crate::images::made::Destination;
+use crate::images::packages::{Packages, Purpose};
 use crate::images::stores::{self, Stores};
 
 /// Make a builder image from a builder.toml
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Image to make: oci:DIR[:TAG], or a name in the layout repo
+    /// Image to make: oci:DIR[:TAG], or a name in the layout repo; docker://NAME, in a registry
     name: String,
+    /// Write it to the registry of its name
+    #[arg(long)]
+    publish: bool,
     /// File that says what goes into it: builder.toml, as pack takes it
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
@@ -35,6 +40,10 @@ pub(crate) struct Args {
     /// Label to set; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE")]
     label: Vec<String>,
+    /// When the images that builder.toml names are fetched from their registries into the layout repo; by default what is set
+    /// with `slipway config pull-policy`, else if they are not there
+    #[arg(long, value_name = "POLICY", value_enum)]
+    pull_policy: Option<PullPolicy>,
     #[command(flatten)]
     registries: stores::Registries,
     #[command(flatten)]
@@ -44,13 +53,12 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   slipway builder create oci:my-builder --config builder.toml
+  slipway builder create registry.example/my-builder --config builder.toml --publish
   slipway builder create my-builder -c builder.toml --lifecycle lifecycle-v0.21.17+linux.x86-64.tgz";
 
 /// Flags that pack has and that cannot be obeyed yet.
 #[derive(Debug, clap::Args)]
 struct Unsupported {
-    #[arg(long, hide = true)]
-    publish: bool,
     #[arg(long, hide = true)]
     append_image_name_suffix: bool,
     #[arg(long, short = 'R', hide = true)]
@@ -63,18 +71,16 @@ struct Unsupported {
 
 impl Unsupported {
     fn check(&self) -> anyhow::Result<()> {
-        let registry = "registries are not supported yet; make it in oci:DIR and copy it: skopeo copy oci:DIR docker://NAME";
         let given = [
-            ("--publish", self.publish, registry),
             (
                 "--append-image-name-suffix",
                 self.append_image_name_suffix,
-                registry,
+                "one image is made at a time; name it as you like",
             ),
             (
                 "--buildpack-registry",
                 self.buildpack_registry.is_some(),
-                "name a buildpack by its folder or file",
+                "name a buildpack by its image, folder or file",
             ),
             (
                 "--flatten",
@@ -84,7 +90,7 @@ impl Unsupported {
             (
                 "--tag",
                 !self.tag.is_empty(),
-                "make it once, and copy it: skopeo copy oci:DIR oci:OTHER:TAG",
+                "make it once, and copy it: slipway layout copy NAME OTHER",
             ),
         ];
         match given.iter().find(|(_, given, _)| *given) {
@@ -97,14 +103,31 @@ impl Unsupported {
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     args.unsupported.check()?;
     let config = Config::read(&environment::home()?)?;
-    let stores = Stores::new(&config, &args.registries, None)?;
-    let output = ImageName::parse(&args.name)?.output(&config)?;
+    let stores = Stores::new(&config, &args.registries, args.pull_policy)?;
     let mut recipe = builder::Config::read(&args.config)?;
     if !args.target.is_empty() {
         recipe.targets = args.target.iter().map(|it| target(it)).collect();
     }
+    let destination = Destination::find(&args.name, args.publish, &stores)?;
     let relative_to = folder_of(&args.config)?;
+    let base = build_image(&recipe, &relative_to, &destination, &stores)
+        .context("failed to get the build image")?;
     let scratch = tempfile::tempdir()?;
+    let packages = Packages {
+        stores: &stores,
+        // What is put into it is for what it is made from.
+        platform: Some(Platform {
+            os: base.config().os.clone(),
+            architecture: base.config().architecture.clone(),
+            ..Platform::default()
+        }),
+        purpose: Purpose::Use,
+    };
+    let sources = Sources {
+        relative_to: &relative_to,
+        scratch: scratch.path(),
+        images: &packages,
+    };
     let own;
     let lifecycle = match &args.lifecycle {
         Some(path) => {
@@ -117,15 +140,11 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         }
         None => Path::new(""),
     };
-    let lifecycle =
-        builder::find_lifecycle(&recipe.lifecycle, &relative_to, lifecycle, scratch.path())
-            .context("failed to get the lifecycle")?;
-    let base =
-        build_image(&recipe, &relative_to, &stores).context("failed to get the build image")?;
+    let lifecycle = builder::find_lifecycle(&recipe.lifecycle, sources, lifecycle)
+        .context("failed to get the lifecycle")?;
     let creation = Creation {
         config: &recipe,
-        relative_to: &relative_to,
-        scratch: scratch.path(),
+        sources,
         base: &base,
         lifecycle: &lifecycle,
         labels: &labels(&args.label)?,
@@ -134,9 +153,10 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     };
-    let created = builder::create(&creation, &Layout::at(&output.dir), &output.ref_name)
+    let begin = || destination.begin(&stores, scratch.path());
+    let created = builder::create(&creation, begin, destination.ref_name())
         .with_context(|| format!("failed to create builder {}", args.name))?;
-    output.tidy();
+    destination.tidy();
     for warning in &created.warnings {
         // Nobody is left to tell if stderr is closed.
         writeln!(io::stderr(), "warning: {warning}").ok();
@@ -147,10 +167,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the image that builder.toml names; a layout's folder is relative to the file, as everything in it.
+/// Opens the image that builder.toml names; a layout's folder is relative to the file, as everything in it. Its layers stay in
+/// a registry if the builder goes to one, too.
 fn build_image(
     recipe: &builder::Config,
     relative_to: &Path,
+    destination: &Destination,
     stores: &Stores<'_>,
 ) -> anyhow::Result<Image> {
     let name = &recipe.build.image;
@@ -176,7 +198,13 @@ fn build_image(
             ..Platform::default()
         }
     });
-    ImageName::parse(&absolute)?.open(stores, platform.as_ref())
+    match (ImageName::parse(&absolute)?, destination) {
+        // A daemon tells neither sizes nor digests of blobs.
+        (name @ ImageName::Daemon(_), _) | (name, Destination::Layout(_)) => {
+            name.open(stores, platform.as_ref())
+        }
+        (name, Destination::Registry(_)) => name.view(stores, platform.as_ref()),
+    }
 }
 
 /// Returns the absolute folder that a file is in.

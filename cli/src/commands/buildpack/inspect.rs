@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use distribution::labels::{Group, Layers, ModuleInfo, ModuleRef, Stack};
 use distribution::module::Kind;
-use distribution::package::{self, Location, Package};
+use distribution::package::{self, Package, Sources};
 use layout::DiffId;
 use layout::digest::sha256;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::commands::builder::print_modules;
 use crate::commands::detection_order::{self, Tree};
 use crate::config::Config;
 use crate::environment;
-use crate::images::ImageName;
+use crate::images::packages::{Packages, Purpose};
 use crate::images::stores::{self, Stores};
 use crate::text::{Format, printable};
 
@@ -26,8 +26,8 @@ Examples:
   slipway buildpack inspect my-buildpack.cnb
   slipway buildpack inspect oci:my-buildpack --output json")]
 pub(crate) struct Args {
-    /// Buildpack or package: a directory, an archive, a .cnb file, oci:DIR[:TAG], or a name in the layout repo or a
-    /// registry
+    /// Buildpack or package: a directory, an archive, a .cnb file, oci:DIR[:TAG], docker-daemon:NAME, or a name in the layout
+    /// repo or a registry
     name: String,
     /// How deep composite buildpacks are shown in the order; all of them without it
     #[arg(long, short, value_name = "NUMBER")]
@@ -50,17 +50,20 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// A name that is no file is an image's.
 fn open(args: &Args, scratch: &Path) -> anyhow::Result<Package> {
-    let name = &args.name;
-    let here = Path::new(".");
-    if !matches!(Location::parse(name, here), Location::Named(_)) {
-        return Ok(package::open(name, here, scratch)?);
-    }
     let config = Config::read(&environment::home()?)?;
     let stores = Stores::new(&config, &args.registries, None)?;
-    let image = ImageName::parse(name)?.view(&stores, None)?;
-    Ok(package::from_image(&image, scratch)?)
+    let packages = Packages {
+        stores: &stores,
+        platform: None,
+        purpose: Purpose::Look,
+    };
+    let sources = Sources {
+        relative_to: Path::new("."),
+        scratch,
+        images: &packages,
+    };
+    Ok(package::open(&args.name, sources)?)
 }
 
 /// A package as it is shown.

@@ -5,20 +5,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use distribution::package::{self, Creation, Uri};
-use layout::Layout;
+use distribution::package::{self, Creation, Sources, Uri};
 
 use crate::commands::builder::{folder_of, labels, target};
-use crate::config::Config;
+use crate::config::{Config, PullPolicy};
 use crate::environment;
-use crate::images::ImageName;
+use crate::images::made::Destination;
+use crate::images::packages::{Packages, Purpose};
+use crate::images::stores::{self, Stores};
 
 /// Package a buildpack and its dependencies
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Image to make: oci:DIR[:TAG], or a name in the layout repo; the file to make with --format file
+    /// Image to make: oci:DIR[:TAG], or a name in the layout repo; docker://NAME, in a registry; the file to make with --format
+    /// file
     name: String,
+    /// Write it to the registry of its name
+    #[arg(long)]
+    publish: bool,
     /// File that says what goes into it: package.toml, as pack takes it; by default the one beside the buildpack, if there is one
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -40,14 +45,18 @@ pub(crate) struct Args {
     /// Buildpack to leave out of that layer; may be repeated
     #[arg(long, short = 'e', value_name = "ID@VERSION", requires = "flatten")]
     flatten_exclude: Vec<String>,
-    #[arg(long, hide = true)]
-    publish: bool,
+    /// When the images that package.toml names are fetched from their registries into the layout repo; by default what is set
+    /// with `slipway config pull-policy`, else if they are not there
+    #[arg(long, value_name = "POLICY", value_enum)]
+    pull_policy: Option<PullPolicy>,
+    #[command(flatten)]
+    registries: stores::Registries,
 }
 
 /// Form of a package.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum Form {
-    /// An OCI image layout
+    /// An image
     Image,
     /// A .cnb file
     File,
@@ -56,12 +65,13 @@ enum Form {
 const EXAMPLES: &str = "\
 Examples:
   slipway buildpack package oci:my-buildpack --path ./my-buildpack
+  slipway buildpack package registry.example/my-buildpack --config package.toml --publish
   slipway buildpack package my-buildpack.cnb --format file --config package.toml";
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    if args.publish {
+    if args.publish && args.format == Form::File {
         bail!(
-            "--publish is not supported: registries are not supported yet; package to oci:DIR and copy it: skopeo copy oci:DIR docker://NAME"
+            "--publish is for images: a file stays on this machine\nleave one of --publish and --format file out"
         );
     }
     if args.target.len() > 1 {
@@ -82,11 +92,21 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         };
         uri.clone_into(&mut entry.uri);
     }
+    let config = Config::read(&environment::home()?)?;
+    let stores = Stores::new(&config, &args.registries, args.pull_policy)?;
     let scratch = tempfile::tempdir()?;
+    let packages = Packages {
+        stores: &stores,
+        platform: Some(recipe.platform()?),
+        purpose: Purpose::Use,
+    };
     let creation = Creation {
         config: &recipe,
-        relative_to: &relative_to,
-        scratch: scratch.path(),
+        sources: Sources {
+            relative_to: &relative_to,
+            scratch: scratch.path(),
+            images: &packages,
+        },
         flatten: args.flatten.then_some(args.flatten_exclude.as_slice()),
         labels: &labels(&args.label)?,
     };
@@ -102,12 +122,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         package::create_file(&creation, &file).with_context(failed)?;
         writeln!(out, "Successfully created package {}", file.display())?;
     } else {
-        let config = Config::read(&environment::home()?)?;
-        let output = ImageName::parse(name)?.output(&config)?;
-        let layout = Layout::at(&output.dir);
-        let made = package::create(&creation, &layout, &output.ref_name).with_context(failed)?;
-        output.tidy();
-        writeln!(out, "Successfully created package {name} ({})", made.digest)?;
+        let destination = Destination::find(name, args.publish, &stores)?;
+        let begin = || destination.begin(&stores, scratch.path());
+        let made = package::create(&creation, begin, destination.ref_name());
+        let digest = made.with_context(failed)?.digest;
+        destination.tidy();
+        writeln!(out, "Successfully created package {name} ({digest})")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -61,9 +61,8 @@ fn made_on(shop: &Workshop, base: &Image, text: &str) -> Result<(Image, Created)
     let scratch = shop.scratch();
     let lifecycle = find_lifecycle(
         &config.lifecycle,
-        shop.dir(),
+        shop.sources(&scratch),
         &shop.lifecycle("programs"),
-        &scratch,
     )?;
     let created_by = CreatedBy {
         name: "tests".to_owned(),
@@ -71,15 +70,14 @@ fn made_on(shop: &Workshop, base: &Image, text: &str) -> Result<(Image, Created)
     };
     let creation = Creation {
         config: &config,
-        relative_to: shop.dir(),
-        scratch: &scratch,
+        sources: shop.sources(&scratch),
         base,
         lifecycle: &lifecycle,
         labels: NO_LABELS,
         created_by: &created_by,
     };
     let output = Layout::at(shop.path("builder"));
-    let created = create(&creation, &output, "latest")?;
+    let created = create(&creation, || Ok(output.update()?.into()), "latest")?;
     Ok((
         output.image(&Selector::default()).unwrap().unwrap(),
         created,
@@ -299,8 +297,7 @@ fn packages_bring_all_their_modules() {
     let (config, scratch) = (shop.composite(), shop.scratch());
     let package = package::Creation {
         config: &config,
-        relative_to: shop.dir(),
-        scratch: &scratch,
+        sources: shop.sources(&scratch),
         flatten: Some(&[]),
         labels: NO_LABELS,
     };
@@ -448,7 +445,7 @@ fn builders_that_would_not_work_are_refused() {
         ),
         (
             "[[buildpacks]]\nimage = \"x\"".to_owned(),
-            "cannot get docker://x",
+            "nobody has an image x",
         ),
         (
             "[stack]\nid = \"x\"".to_owned(),

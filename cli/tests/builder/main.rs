@@ -4,6 +4,8 @@
     reason = "a fixture that cannot be made is a failed test"
 )]
 
+mod registries;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -80,8 +82,13 @@ impl Fixture {
     }
 
     fn run(&self, args: &[&str]) -> Output {
+        self.run_with(&[], args)
+    }
+
+    fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_slipway"))
             .args(args)
+            .envs(env.iter().copied())
             .current_dir(self.0.path())
             .env("SLIPWAY_HOME", self.path("home"))
             .env("SLIPWAY_LIFECYCLE_DIR", self.path("programs"))
@@ -174,7 +181,10 @@ fn a_builder_is_shown_as_pack_shows_it() {
 fn what_is_asked_wrongly_is_said() {
     let fixture = Fixture::new();
     let create = |more: &[&'static str]| [&CREATE[..], &["oci:out"], more].concat();
-    fixture.fails(&create(&["--publish"]), "--publish is not supported");
+    fixture.fails(
+        &create(&["--publish"]),
+        "--publish is for a name in a registry",
+    );
     fixture.fails(&create(&["--flatten", "a@1"]), "--flatten is not supported");
     fixture.fails(&create(&["--label", "a"]), "invalid label 'a'");
     fixture.fails(
@@ -198,8 +208,8 @@ fn what_is_asked_wrongly_is_said() {
     );
     fixture.fails(&["builder", "inspect"], "no builder is named");
     fixture.fails(
-        &["buildpack", "package", "x.cnb", "--publish"],
-        "--publish is not supported",
+        &["buildpack", "package", "x.cnb", "-f", "file", "--publish"],
+        "--publish is for images",
     );
     fixture.fails(
         &[
@@ -215,7 +225,7 @@ fn what_is_asked_wrongly_is_said() {
     );
     fixture.fails(&["buildpack", "inspect", &named], "is no buildpackage");
     fixture.fails(
-        &["buildpack", "inspect", "acme/none"],
+        &["buildpack", "inspect", "docker://acme/none"],
         "no image acme/none in the layout repo",
     );
     fixture.fails(
