@@ -334,7 +334,7 @@ fn packages_that_do_not_fit_together_are_refused() {
         let result = Config::read(&path)
             .and_then(|config| create_in(&creation(&shop, &config, &scratch), &output));
         match result {
-            Ok(_) => assert_eq!(expected, "", "{text}"),
+            Ok(()) => assert_eq!(expected, "", "{text}"),
             Err(error) => assert!(
                 !expected.is_empty() && error.to_string().contains(expected),
                 "{text}: {error}"

@@ -3,7 +3,7 @@ use std::io::Read as _;
 use fs_err as fs;
 use layout::layer::{Layer, WriteOptions};
 use layout::manifest::Platform;
-use layout::{History, ImageEditor, Selector};
+use layout::{History, ImageEditor, Layout, Selector};
 use serde_json::{Value, json};
 
 use super::super::Builder;
