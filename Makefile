@@ -18,7 +18,7 @@ BUILDER ?=
 BUILD_TOOLS := cc
 TEST_TOOLS := skopeo umoci runc jq curl nsenter unshare mount
 # Those that only tests use: other people's readers of layouts, daemons, and what shows each rename that a program makes.
-FOREIGN_TOOLS := podman dockerd docker busybox crun containerd ctr crane strace taskset setpriv mmdebstrap newuidmap zstd \
+FOREIGN_TOOLS := podman catatonit dockerd docker busybox crun containerd ctr crane strace taskset setpriv mmdebstrap newuidmap zstd \
 	useradd perl zip valgrind docker-registry htpasswd openssl
 DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP)),,mmdebstrap)
 
