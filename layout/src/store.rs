@@ -353,7 +353,7 @@ impl Draft for Update {
             let blob = &layer.descriptor;
             let (absent, location) = match &layer.origin {
                 Origin::Base(_) | Origin::Omitted => continue,
-                Origin::Reused(blobs) => (blobs.open(blob)?.is_none(), blobs.location()),
+                Origin::Reused(blobs) => (!blobs.has(blob)?, blobs.location()),
                 Origin::Written => (true, self.location()),
             };
             if absent && !self.has(blob)? {

@@ -9,16 +9,15 @@
 //! Whoever makes a builder anew changed little of it, so what the registry has already is not sent again: a layer's digest is
 //! known only once it is written.
 
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fs_err as fs;
-use layout::blob::{Blobs, LayoutBlobs};
+use layout::blob::Blobs;
 use layout::draft::{Draft, NewImage, Origin, Wanted};
 use layout::layer::{self, Layer, WriteOptions, Written};
-use layout::{DiffId, Layout, Reference, store};
+use layout::{DiffId, Layout, Reference, Update, store};
 use registry::Push;
 
 use super::ImageName;
@@ -54,10 +53,14 @@ impl Destination {
     ) -> Result<Box<dyn Draft>, store::Error> {
         Ok(match self {
             Self::Layout(output) => Layout::at(&output.dir).update()?.into(),
-            Self::Registry(name) => Box::new(Publication {
-                push: stores.registries().push(name),
-                folder: scratch.join("published"),
-            }),
+            Self::Registry(name) => {
+                let layout = Layout::at(scratch.join("published"));
+                Box::new(Publication {
+                    push: stores.registries().push(name),
+                    blobs: layout.blobs(),
+                    layers: layout.update()?,
+                })
+            }
         })
     }
 
@@ -81,7 +84,9 @@ impl Destination {
 #[derive(Debug)]
 struct Publication {
     push: Push,
-    folder: PathBuf,
+    /// A layout that never gets an image; what is written to it goes when this is dropped.
+    layers: Update,
+    blobs: Arc<dyn Blobs>,
 }
 
 impl Draft for Publication {
@@ -91,7 +96,7 @@ impl Draft for Publication {
 
     /// It is the same image as in a layout.
     fn keeps_types(&self) -> bool {
-        false
+        self.layers.keeps_types()
     }
 
     fn write_layer(
@@ -100,24 +105,14 @@ impl Draft for Publication {
         options: &WriteOptions,
         tee: Option<&mut (dyn Write + Send)>,
     ) -> Result<Written, layer::Error> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        let mut out = BufWriter::with_capacity(256 << 10, &mut file);
-        let written = layer::write_blob(layer, &mut out, options, tee)?;
-        out.flush()?;
-        drop(out);
-        let path = LayoutBlobs::of(&self.folder).file(&written.descriptor.digest);
-        fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(written)
+        self.layers.write_layer(layer, options, tee)
     }
 
     fn adopt(&mut self, layers: &[Wanted]) -> Result<Vec<DiffId>, store::Error> {
-        let here: Arc<dyn Blobs> = Arc::new(LayoutBlobs::of(&self.folder));
         let mut layers = layers.to_vec();
         for layer in &mut layers {
             if let Origin::Written = layer.origin {
-                layer.origin = Origin::Base(Arc::clone(&here));
+                layer.origin = Origin::Base(Arc::clone(&self.blobs));
             }
         }
         self.push.adopt(&layers)
