@@ -1,6 +1,6 @@
 //! `slipway layout copy` between layouts, registries, daemons and archives, with other people's programs as judges.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::engine::{Daemon, KINDS};
@@ -136,8 +136,12 @@ fn who_waits_for_a_push_is_told_of_its_layers() {
         assert_eq!(ran.status, 0, "{}", ran.err);
         ran.err
     };
-    // A short wait needs no words, and neither does what is there.
-    assert_eq!(push("some/app"), "");
+    // A short wait needs no words (a busy machine may make it a long one), and neither does what is there.
+    let begin = Instant::now();
+    let said = push("some/app");
+    if begin.elapsed() < Duration::from_secs(1) {
+        assert_eq!(said, "");
+    }
     let late = || Fault::Late(Duration::from_millis(1200));
     proxy.fail("HEAD", "/some/app/blobs/", late(), 9);
     assert_eq!(push("some/app:again"), "");
