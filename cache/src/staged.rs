@@ -1,25 +1,24 @@
 //! A layer tar on its way into the cache.
 
-use std::fs::Permissions;
-use std::io::{self, BufWriter, Write};
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use buildpack::syscall_text::Error as SyscallError;
 use layout::DiffId;
+use layout::layer::Tee;
 use tempfile::NamedTempFile;
-
-const BUFFER: usize = 256 * 1024;
 
 /// A layer tar on its way into the cache; dropped unfinished, it leaves nothing behind.
 ///
-/// Writing to it never fails, because the same bytes are on their way into an image too, and a full cache is no reason
+/// Its bytes come in their order, or as a layer's [`Tee`]. Writing to it never fails, because the same bytes are on their way into an image too, and a full cache is no reason
 /// to lose that (EXP-085): `finish` says what went wrong.
 #[derive(Debug)]
 pub struct StagedLayer {
     staging: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: NamedTempFile,
     failure: Option<io::Error>,
 }
 
@@ -33,7 +32,7 @@ impl StagedLayer {
             .context("create layer file in cache")?;
         Ok(Self {
             staging: staging.to_owned(),
-            file: BufWriter::with_capacity(BUFFER, file),
+            file,
             failure: None,
         })
     }
@@ -49,11 +48,7 @@ impl StagedLayer {
         if let Some(failure) = self.failure {
             return Err(SyscallError::new("write", path, failure));
         }
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|e| SyscallError::new("write", path, e.into_error()))?;
-        match file.persist_noclobber(path) {
+        match self.file.persist_noclobber(path) {
             Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(SyscallError::new("rename", path, e.error))
             }
@@ -62,11 +57,24 @@ impl StagedLayer {
     }
 }
 
+impl StagedLayer {
+    fn attempt(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) {
+        if self.failure.is_none() {
+            self.failure = write(self.file.as_file_mut()).err();
+        }
+    }
+}
+
+impl Tee for StagedLayer {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.attempt(|file| file.write_all_at(bytes, offset));
+        Ok(())
+    }
+}
+
 impl Write for StagedLayer {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.failure.is_none() {
-            self.failure = self.file.write_all(buf).err();
-        }
+        self.attempt(|file| file.write_all(buf));
         Ok(buf.len())
     }
 
@@ -106,16 +114,23 @@ mod tests {
     #[test]
     fn the_tar_holds_what_was_written_in_any_pieces() {
         let dir = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..=255).cycle().take(3 * BUFFER + 7).collect();
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_007).collect();
         let diff_id = DiffId(sha256(&bytes));
+        let path = layer_path(dir.path(), &diff_id);
         let mut layer = StagedLayer::new(dir.path()).unwrap();
         for piece in bytes.chunks(1001) {
             layer.write_all(piece).unwrap();
         }
         layer.finish(&diff_id).unwrap();
-        assert_eq!(
-            fs_err::read(layer_path(dir.path(), &diff_id)).unwrap(),
-            bytes
-        );
+        assert!(fs_err::read(&path).unwrap() == bytes);
+
+        fs_err::remove_file(&path).unwrap();
+        let mut layer = StagedLayer::new(dir.path()).unwrap();
+        let pieces: Vec<_> = (0..).step_by(1001).zip(bytes.chunks(1001)).collect();
+        for (offset, piece) in pieces.into_iter().rev() {
+            layer.write_all_at(piece, offset).unwrap();
+        }
+        layer.finish(&diff_id).unwrap();
+        assert!(fs_err::read(&path).unwrap() == bytes);
     }
 }

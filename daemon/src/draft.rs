@@ -11,17 +11,16 @@
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use layout::digest::{Verified, sha256};
 use layout::draft::{Draft, NewImage, Origin, Wanted};
 use layout::image::open_layer;
-use layout::layer::{self, Layer, WriteOptions, Written, diff_id_with_tee};
-use layout::manifest::MediaType;
-use layout::{Descriptor, DiffId, blob, json, store};
+use layout::layer::{self, Compression, Layer, Tee, WriteOptions, Written};
+use layout::{DiffId, blob, json, store};
 use serde::Serialize;
 
-use self::stream::{Both, Exact, begin_file, end_archive, end_file};
+use self::stream::{Exact, LayerUpload, begin_file, end_archive, end_file};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::http::{Answer, Upload};
@@ -277,36 +276,35 @@ impl Draft for DaemonDraft {
     fn write_layer(
         &mut self,
         layer: &Layer,
-        _: &WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        options: &WriteOptions,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         let foreign = |error: Error| layer::Error::Io(io::Error::other(error));
         let size = layer.tar_size()?;
         let name = self.next_name();
         let upload = self.take_load().map_err(foreign)?;
-        let mut both = Both {
+        let options = WriteOptions {
+            compression: Compression::None,
+            ..*options
+        };
+        let mut out = LayerUpload {
             upload,
-            tee,
             failed: None,
         };
-        let hashed = both
+        let written = out
             .send(|upload| begin_file(upload, &name, size))
             .map_err(layer::Error::Io)
-            .and_then(|()| diff_id_with_tee(layer, Some(&mut both)))
-            .and_then(|id| Ok(both.send(|upload| end_file(upload, size)).map(|()| id)?));
-        let Both { upload, failed, .. } = both;
+            .and_then(|()| layer::write_blob(layer, &mut out, &options, tee))
+            .and_then(|it| Ok(out.send(|upload| end_file(upload, size)).map(|()| it)?));
+        let LayerUpload { upload, failed } = out;
         if let Some(error) = failed {
             return Err(foreign(self.interrupted(upload, error)));
         }
-        let diff_id = hashed?;
+        let written = written?;
         self.load = Load::Open(upload);
-        self.sent.insert(diff_id.clone(), name);
-        self.written.insert(diff_id.clone(), layer.clone());
-        let descriptor = Descriptor::new(MediaType::ImageLayer, size, diff_id.0.clone());
-        Ok(Written {
-            diff_id,
-            descriptor,
-        })
+        self.sent.insert(written.diff_id.clone(), name);
+        self.written.insert(written.diff_id.clone(), layer.clone());
+        Ok(written)
     }
 
     fn adopt(&mut self, layers: &[Wanted]) -> Result<Vec<DiffId>, store::Error> {

@@ -7,10 +7,10 @@
 //!                                            └──► the build cache, where it keeps the layer too
 //! ```
 
-use std::io::{self, Write};
+use std::io;
 
 use anyhow::Context as _;
-use layout::layer::{Layer, WriteOptions};
+use layout::layer::{self, Layer, Tee, WriteOptions};
 use layout::{DiffId, Draft, History, Image, ImageEditor};
 
 use crate::ahead::Walked;
@@ -116,10 +116,13 @@ impl<'a> AppImage<'a> {
             let previous = self.previous_with(&diff_id)?;
             self.editor.reuse(previous, &diff_id, history(created_by))?;
             if let Some(launch_cache) = &mut self.launch_cache {
-                launch_cache.keep(&diff_id, |out| Ok(layer.write_tar(out)?));
+                launch_cache.keep(&diff_id, |staged| {
+                    layer::diff_id_with_tee(layer, Some(staged))?;
+                    Ok(())
+                });
             }
-            if let Some(tap) = tap.as_mut().filter(|tap| tap.wants_bytes()) {
-                layer.write_tar(tap)?;
+            if let Some(tee) = tap.as_mut().and_then(Tap::tee) {
+                layer::diff_id_with_tee(layer, Some(tee))?;
             }
             Added::Reused(diff_id)
         } else {
@@ -162,12 +165,10 @@ impl<'a> AppImage<'a> {
         tap: Option<&mut Tap<'_>>,
     ) -> anyhow::Result<DiffId> {
         let mut staged = self.launch_cache.as_mut().and_then(LaunchCache::stage);
-        let tap = tap.filter(|tap| tap.wants_bytes());
-        let mut tees: Vec<&mut (dyn Write + Send)> = Vec::new();
-        tees.extend(tap.map(|tap| -> &mut (dyn Write + Send) { tap }));
-        tees.extend(staged.as_mut().map(|it| -> &mut (dyn Write + Send) { it }));
-        let mut tees = Tees(tees);
-        let tee = (!tees.0.is_empty()).then_some(&mut tees as &mut (dyn Write + Send));
+        let for_launch = staged.as_mut().map(|staged| staged as &mut dyn Tee);
+        let for_cache = tap.and_then(Tap::tee);
+        let mut tees = Tees(for_cache.into_iter().chain(for_launch).collect());
+        let tee = (!tees.0.is_empty()).then_some(&mut tees as &mut dyn Tee);
         let written = self.draft.write_layer(layer, &self.options, tee)?;
         if let (Some(launch_cache), Some(staged)) = (&mut self.launch_cache, staged) {
             launch_cache.finish(staged, &written.diff_id);
@@ -178,18 +179,12 @@ impl<'a> AppImage<'a> {
 }
 
 /// All who get the bytes of a tar besides the image.
-struct Tees<'a>(Vec<&'a mut (dyn Write + Send)>);
+struct Tees<'a>(Vec<&'a mut dyn Tee>);
 
-impl Write for Tees<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        for tee in &mut self.0 {
-            tee.write_all(buf)?;
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(Write::flush)
+impl Tee for Tees<'_> {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut tees = self.0.iter_mut();
+        tees.try_for_each(|tee| tee.write_all_at(bytes, offset))
     }
 }
 

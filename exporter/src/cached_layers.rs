@@ -7,13 +7,12 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
 use buildpack::layer::BuildpackLayer;
 use cache::{Cache, CacheMetadata, CachedBuildpack, Miss, NextImage, StagedLayer, VolumeCache};
-use layout::layer::{self, Layer, Owner};
+use layout::layer::{self, Layer, Owner, Tee};
 use layout::{DiffId, Digest, Image};
 use platform::files::LayersMetadata;
 use platform::files::analyzed::LayerRecord;
@@ -259,8 +258,8 @@ impl Filling {
             let diff_id = before.map(|_| layer.diff_id()).transpose()?;
             let mut tap = self.tap_id(id.to_owned(), before, diff_id.as_ref());
             let diff_id = match diff_id {
-                Some(diff_id) if !tap.wants_bytes() => diff_id,
-                _ => layer::diff_id_with_tee(layer, Some(&mut tap))?,
+                Some(diff_id) if tap.tee().is_none() => diff_id,
+                _ => layer::diff_id_with_tee(layer, tap.tee())?,
             };
             tap.finish(&diff_id);
         }
@@ -323,7 +322,7 @@ fn send(
     Ok(taken)
 }
 
-/// Where the bytes of a layer's tar go if the cache wants them. Writing to it never fails.
+/// Where the bytes of a layer's tar go if the cache wants them.
 #[derive(Debug)]
 pub(crate) struct Tap<'a> {
     filling: &'a mut Filling,
@@ -333,9 +332,9 @@ pub(crate) struct Tap<'a> {
 }
 
 impl Tap<'_> {
-    /// Returns false where the old copy was taken over, or nothing can be written.
-    pub(crate) fn wants_bytes(&self) -> bool {
-        self.staged.is_some()
+    /// Returns who takes the bytes, and never fails; nobody where the old copy was taken over, or nothing can be written.
+    pub(crate) fn tee(&mut self) -> Option<&mut dyn Tee> {
+        self.staged.as_mut().map(|staged| staged as &mut dyn Tee)
     }
 
     /// Names what was written.
@@ -346,19 +345,5 @@ impl Tap<'_> {
             self.taken.result = Some(Ok(diff_id.clone()));
         }
         self.filling.taken.insert(self.id, self.taken);
-    }
-}
-
-impl Write for Tap<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if let Some(Err(error)) = self.staged.as_mut().map(|staged| staged.write_all(buf)) {
-            self.staged = None;
-            self.taken.result = Some(Err(error.into()));
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -4,12 +4,11 @@
 //! that whoever makes an image with an [`crate::ImageEditor`] need not know where it goes.
 
 use std::fmt::Debug;
-use std::io::Write;
 use std::sync::Arc;
 
 use crate::blob::Blobs;
 use crate::digest::DiffId;
-use crate::layer::{self, Layer, WriteOptions, Written};
+use crate::layer::{self, Layer, Tee, WriteOptions, Written};
 use crate::manifest::{Descriptor, Manifest};
 use crate::store;
 
@@ -26,7 +25,7 @@ pub trait Draft: Debug + Send {
         &mut self,
         layer: &Layer,
         options: &WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error>;
 
     /// Takes over layers that exist already, those that the image has of this draft's own included, base first.

@@ -24,11 +24,13 @@ mod inside;
 mod listing;
 mod read;
 mod tar;
+mod tee;
 mod unpack;
 mod walk;
 mod write;
 
 pub use compress::Compression;
+pub use tee::Tee;
 
 /// What a layer holds, in the order of its tar; contents of files stay on disk until they are written.
 #[derive(Clone, Debug, Default)]
@@ -144,16 +146,13 @@ pub fn write_blob(
     layer: &Layer,
     out: &mut dyn Write,
     options: &WriteOptions,
-    tee: Option<&mut (dyn Write + Send)>,
+    tee: Option<&mut dyn Tee>,
 ) -> Result<Written, Error> {
     write::write_blob(layer, out, options, tee)
 }
 
 /// Returns the layer's diffID without compressing anything; `tee` gets the tar.
-pub fn diff_id_with_tee(
-    layer: &Layer,
-    tee: Option<&mut (dyn Write + Send)>,
-) -> Result<DiffId, Error> {
+pub fn diff_id_with_tee(layer: &Layer, tee: Option<&mut dyn Tee>) -> Result<DiffId, Error> {
     write::diff_id_with_tee(layer, tee)
 }
 

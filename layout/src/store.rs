@@ -22,7 +22,7 @@ use crate::draft::{Draft, NewImage, Origin, Wanted};
 use crate::image::{self, Image};
 use crate::index::{self, Entry, Selector};
 use crate::json;
-use crate::layer::{self, Layer, Written};
+use crate::layer::{self, Layer, Tee, Written};
 use crate::manifest::{Descriptor, Index, MediaType, REF_NAME};
 
 /// LAY-022: to the byte.
@@ -200,7 +200,7 @@ impl Update {
         &mut self,
         layer: &Layer,
         options: &layer::WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         let mut file = temporary_in(&self.blobs.folder("sha256"), 0o666)?;
         let written = layer::write_blob(layer, &mut file, options, tee)?;
@@ -342,7 +342,7 @@ impl Draft for Update {
         &mut self,
         layer: &Layer,
         options: &layer::WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         Self::write_layer(self, layer, options, tee)
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use layout::digest::sha256;
-use layout::layer::{self, Compression, Error, Layer, WriteOptions, Written};
+use layout::layer::{self, Compression, Error, Layer, Tee, WriteOptions, Written};
 use layout::manifest::MediaType;
 use tempfile::TempDir;
 
@@ -128,13 +128,42 @@ fn the_tee_gets_the_tar() {
     let dir = big_tree();
     let layer = Layer::of_directory(dir.path(), None).unwrap();
     let tar = tar_of(&layer);
-    let (mut tee, mut blob) = (Vec::new(), Vec::new());
-    let written = layer::write_blob(&layer, &mut blob, &WriteOptions::default(), Some(&mut tee));
-    assert!(tee == tar);
-    let mut tee = Vec::new();
-    let diff_id = layer::diff_id_with_tee(&layer, Some(&mut tee)).unwrap();
-    assert!(tee == tar);
+    let (mut pieces, mut blob) = (Pieces::default(), Vec::new());
+    let options = WriteOptions::default();
+    let written = layer::write_blob(&layer, &mut blob, &options, Some(&mut pieces));
+    assert!(pieces.together() == tar);
+    let mut pieces = Pieces::default();
+    let diff_id = layer::diff_id_with_tee(&layer, Some(&mut pieces)).unwrap();
+    assert!(pieces.together() == tar);
     assert_eq!(diff_id, written.unwrap().diff_id);
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    layer::diff_id_with_tee(&layer, Some(file.as_file_mut())).unwrap();
+    assert!(fs_err::read(file.path()).unwrap() == tar);
+}
+
+/// What a tee was given, by offset.
+#[derive(Default)]
+struct Pieces(Vec<(u64, Vec<u8>)>);
+
+impl Tee for Pieces {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.push((offset, bytes.to_vec()));
+        Ok(())
+    }
+}
+
+impl Pieces {
+    /// Puts them together, and checks that nothing came twice.
+    fn together(mut self) -> Vec<u8> {
+        self.0.sort();
+        let mut all = Vec::new();
+        for (offset, bytes) in self.0 {
+            assert_eq!(offset, all.len() as u64);
+            all.extend(bytes);
+        }
+        all
+    }
 }
 
 /// Takes so many bytes and no more.
@@ -154,6 +183,16 @@ impl Write for Full {
     }
 }
 
+impl Tee for Full {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = usize::try_from(offset).unwrap() + bytes.len();
+        let has_room = end <= self.0;
+        has_room
+            .then_some(())
+            .ok_or_else(|| io::ErrorKind::StorageFull.into())
+    }
+}
+
 #[test]
 fn an_error_anywhere_ends_all_threads_and_comes_back() {
     let dir = big_tree();
@@ -163,10 +202,10 @@ fn an_error_anywhere_ends_all_threads_and_comes_back() {
         let error = layer::write_blob(&layer, &mut Full(room), &options, None).unwrap_err();
         assert!(matches!(error, Error::Io(_)), "{error}");
 
-        let tee: Option<&mut (dyn Write + Send)> = Some(&mut Full(room));
+        let tee: Option<&mut dyn Tee> = Some(&mut Full(room));
         let error = layer::write_blob(&layer, &mut Vec::new(), &options, tee).unwrap_err();
         assert!(matches!(error, Error::Tee(_)), "{error}");
-        let tee: Option<&mut (dyn Write + Send)> = Some(&mut Full(room));
+        let tee: Option<&mut dyn Tee> = Some(&mut Full(room));
         let error = layer::diff_id_with_tee(&layer, tee).unwrap_err();
         assert!(matches!(error, Error::Tee(_)), "{error}");
     }

@@ -3,12 +3,12 @@
 //! A layer is sent while it is made, with no file in between. Nobody sees any of it before the manifest, which comes last.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use layout::blob::Blobs;
 use layout::draft::{Draft, NewImage, Origin, Wanted};
-use layout::layer::{self, Layer, WriteOptions, Written};
+use layout::layer::{self, Layer, Tee, WriteOptions, Written};
 use layout::manifest::Descriptor;
 use layout::{DiffId, Digest, Reference, store};
 
@@ -53,7 +53,7 @@ impl Push {
         &self,
         layer: &Layer,
         options: &WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         let (repository, doing) = (&self.repository, self.doing.as_str());
         let session = repository.session(doing).map_err(in_layer)?;
@@ -112,7 +112,7 @@ impl Draft for Push {
         &mut self,
         layer: &Layer,
         options: &WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         let written = self.send_layer(layer, options, tee)?;
         self.there.insert(written.descriptor.digest.clone());

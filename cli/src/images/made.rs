@@ -9,14 +9,13 @@
 //! Whoever makes a builder anew changed little of it, so what the registry has already is not sent again: a layer's digest is
 //! known only once it is written.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use layout::blob::Blobs;
 use layout::draft::{Draft, NewImage, Origin, Wanted};
-use layout::layer::{self, Layer, WriteOptions, Written};
+use layout::layer::{self, Layer, Tee, WriteOptions, Written};
 use layout::{DiffId, Layout, Reference, Update, store};
 use registry::Push;
 
@@ -103,7 +102,7 @@ impl Draft for Publication {
         &mut self,
         layer: &Layer,
         options: &WriteOptions,
-        tee: Option<&mut (dyn Write + Send)>,
+        tee: Option<&mut dyn Tee>,
     ) -> Result<Written, layer::Error> {
         self.layers.write_layer(layer, options, tee)
     }

@@ -7,15 +7,14 @@ use crate::http::Upload;
 /// A block of a tar, empty.
 const BLOCK: [u8; 512] = [0; 512];
 
-/// A layer's tar on its way to the daemon and to whoever else wants it.
-pub(super) struct Both<'t> {
+/// A layer's tar on its way to the daemon.
+pub(super) struct LayerUpload {
     pub(super) upload: Upload,
-    pub(super) tee: Option<&'t mut (dyn Write + Send)>,
     /// Why the daemon takes no more.
     pub(super) failed: Option<io::Error>,
 }
 
-impl Both<'_> {
+impl LayerUpload {
     /// Sends something, and remembers if it was the daemon that failed.
     pub(super) fn send(
         &mut self,
@@ -33,17 +32,14 @@ impl Both<'_> {
     }
 }
 
-impl Write for Both<'_> {
+impl Write for LayerUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send(|upload| upload.write_all(bytes))?;
-        if let Some(tee) = &mut self.tee {
-            tee.write_all(bytes)?;
-        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.tee.as_mut().map_or(Ok(()), Write::flush)
+        Ok(())
     }
 }
 

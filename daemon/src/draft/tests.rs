@@ -154,11 +154,12 @@ fn the_stream_is_what_docker_loads() {
         format!("image {APP} of the daemon at {}", engine.host())
     );
     assert!(!draft.keeps_types());
-    let mut tee = Vec::new();
+    let mut copy = tempfile::NamedTempFile::new().unwrap();
     let first = write(&mut draft, &one).unwrap();
     let second = draft
-        .write_layer(&two, &WriteOptions::default(), Some(&mut tee))
+        .write_layer(&two, &WriteOptions::default(), Some(copy.as_file_mut()))
         .unwrap();
+    let tee = fs_err::read(copy.path()).unwrap();
     assert_eq!(tee, bytes(&two));
     assert_eq!(second.diff_id.0, sha256(&tee));
     assert_eq!(second.descriptor.digest, second.diff_id.0);
@@ -434,10 +435,8 @@ fn a_draft_that_is_given_up_is_not_taken_for_whole() {
     assert!(write(&mut broken, &layer(&dir, "other")).is_err());
     // Nor one whose copy could not be written.
     let mut untold = draft(&engine);
-    let mut full = fs_err::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
+    let mut options = fs_err::OpenOptions::new();
+    let (mut full, _) = options.write(true).open("/dev/full").unwrap().into_parts();
     let other = layer(&dir, "other");
     let error = untold.write_layer(&other, &WriteOptions::default(), Some(&mut full));
     assert!(matches!(error, Err(layer::Error::Tee(_))), "{error:?}");

@@ -1,9 +1,9 @@
 //! A layer's blob and diffID in one pass over its files.
 //!
 //! ```text
-//!          ┌─► workers, one a core ─┬─► parts of the tar, in order: sha256 (diffID), tee
-//! planner ─┤   files ─► tar         └─► members, in order, by the caller's thread: sha256 (digest), blob
-//!          └─► the order of both
+//!          ┌─► workers, one a core ─┬─► parts of the tar, as they are made: tee
+//! planner ─┤   files ─► tar         ├─► parts of the tar, in order: sha256 (diffID)
+//!          └─► the order of both    └─► members, in order, by the caller's thread: sha256 (digest), blob
 //! ```
 //!
 //! Where each part of a tar begins is known before a file is read ([`Places`]), so any worker can make any of them.
@@ -16,14 +16,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use super::compress::{Compressor, MEMBER_LEN};
+use super::compress::{Compression, Compressor, MEMBER_LEN};
 use super::tar::{Place, Places, Tar};
-use super::{Entry, Error, Layer, WriteOptions, Written};
+use super::{Entry, Error, Layer, Tee, WriteOptions, Written, tee};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::manifest::Descriptor;
-
-/// Parts of the tar that may wait for the tee.
-const WAITING: usize = 4;
 
 /// A part of the tar. When the last of those who share it has read it, its room is for the next one.
 #[derive(Debug)]
@@ -36,6 +33,12 @@ struct Part {
 impl Part {
     fn bytes(&self) -> &[u8] {
         &self.room[..self.len]
+    }
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }
 
@@ -61,13 +64,11 @@ impl Rooms {
     }
 }
 
-type Tee<'t> = Option<&'t mut (dyn Write + Send)>;
-
 pub(super) fn write_blob(
     layer: &Layer,
     out: &mut dyn Write,
     options: &WriteOptions,
-    tee: Tee<'_>,
+    tee: Option<&mut dyn Tee>,
 ) -> Result<Written, Error> {
     let compression = options.compression;
     let threads = options.threads.map_or_else(cores, NonZeroUsize::get);
@@ -75,16 +76,15 @@ pub(super) fn write_blob(
     let compressors = compressors.collect::<Result<Vec<_>, _>>()?;
     let (jobs, waiting) = sync_channel(threads);
     let waiting = &Mutex::new(waiting);
-    let rooms = &Arc::default();
+    let maker = &Maker::new(layer, tee, threads);
     thread::scope(move |scope| {
         for compressor in compressors {
-            start(scope, move || {
-                work(&layer.entries, rooms, waiting, Some(compressor));
-            })?;
+            start(scope, move || work(maker, waiting, Some(compressor)))?;
         }
         let (order, members) = sync_channel(2 * threads);
-        let ends = Ends::start(scope, layer, threads, (jobs, Some(order)), tee)?;
-        let blob = collect(&members, out);
+        let ends = Ends::start(scope, layer, threads, (jobs, Some(order)))?;
+        let is_tar = compression == Compression::None;
+        let blob = collect(&members, out, (!is_tar).then(Hasher::sha256));
         drop(members);
         let diff_id = match (ends.join(), &blob) {
             (Err(Stop::Failed(error)), _) => return Err(error),
@@ -92,23 +92,25 @@ pub(super) fn write_blob(
         };
         // Had writing the blob failed, that is why the others stopped.
         let (size, digest) = blob?;
+        let diff_id = diff_id.map_err(Error::from)?;
+        let digest = digest.unwrap_or_else(|| diff_id.0.clone());
         Ok(Written {
-            diff_id: diff_id.map_err(Error::from)?,
+            diff_id,
             descriptor: Descriptor::new(compression.media_type(), size, digest),
         })
     })
 }
 
-pub(super) fn diff_id_with_tee(layer: &Layer, tee: Tee<'_>) -> Result<DiffId, Error> {
+pub(super) fn diff_id_with_tee(layer: &Layer, tee: Option<&mut dyn Tee>) -> Result<DiffId, Error> {
     let threads = cores();
     let (jobs, waiting) = sync_channel(threads);
     let waiting = &Mutex::new(waiting);
-    let rooms = &Arc::default();
+    let maker = &Maker::new(layer, tee, threads);
     thread::scope(move |scope| {
         for _ in 0..threads {
-            start(scope, || work(&layer.entries, rooms, waiting, None))?;
+            start(scope, || work(maker, waiting, None))?;
         }
-        let ends = Ends::start(scope, layer, threads, (jobs, None), tee)?;
+        let ends = Ends::start(scope, layer, threads, (jobs, None))?;
         ends.join().map_err(Error::from)
     })
 }
@@ -120,6 +122,8 @@ fn cores() -> usize {
 /// A part to make, and where it and its member go.
 struct Job {
     place: Place,
+    /// The place again, as bytes from the beginning of the tar.
+    offset: u64,
     part: SyncSender<Result<Arc<Part>, Error>>,
     member: Option<SyncSender<Vec<u8>>>,
 }
@@ -148,7 +152,8 @@ fn plan(
     (jobs, order): &Sinks,
     parts: &SyncSender<Receiver<Result<Arc<Part>, Error>>>,
 ) -> Result<(), Stop> {
-    for place in Places::new(&layer.entries, MEMBER_LEN as u64) {
+    let places = Places::new(&layer.entries, MEMBER_LEN as u64);
+    for (offset, place) in (0..).step_by(MEMBER_LEN).zip(places) {
         let place = place.map_err(Stop::Failed)?;
         let (part, receiver) = sync_channel(1);
         parts.send(receiver).map_err(|_| Stop::Gone)?;
@@ -160,6 +165,7 @@ fn plan(
         }
         let job = Job {
             place,
+            offset,
             part,
             member,
         };
@@ -169,18 +175,13 @@ fn plan(
 }
 
 /// Makes parts and, if somebody wants them, members.
-fn work(
-    entries: &[Entry],
-    rooms: &Arc<Rooms>,
-    jobs: &Mutex<Receiver<Job>>,
-    mut compressor: Option<Compressor>,
-) {
+fn work(maker: &Maker<'_, '_>, jobs: &Mutex<Receiver<Job>>, mut compressor: Option<Compressor>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else {
             return;
         };
-        let part = make(entries, rooms, job.place).map(Arc::new);
+        let part = maker.make(job.place, job.offset);
         let made = part.as_ref().ok().cloned();
         // Whoever waited for it may have failed; the planner will notice.
         job.part.send(part).ok();
@@ -190,43 +191,55 @@ fn work(
     }
 }
 
-fn make(entries: &[Entry], rooms: &Arc<Rooms>, place: Place) -> Result<Part, Error> {
-    let mut part = Part {
-        room: rooms.take(),
-        len: 0,
-        rooms: Arc::clone(rooms),
-    };
-    part.len = Tar::at(entries, place)?.fill(&mut part.room)?;
-    Ok(part)
+/// What all workers need to make a part.
+struct Maker<'a, 't> {
+    entries: &'a [Entry],
+    tee: Option<tee::Shared<'t, Part>>,
+    rooms: Arc<Rooms>,
+}
+
+impl<'a, 't> Maker<'a, 't> {
+    fn new(layer: &'a Layer, tee: Option<&'t mut dyn Tee>, threads: usize) -> Self {
+        Self {
+            entries: &layer.entries,
+            tee: tee.map(|tee| tee::Shared::new(tee, threads)),
+            rooms: Arc::default(),
+        }
+    }
+
+    /// Makes a part; the tee gets it while it is still in this core's cache.
+    fn make(&self, place: Place, offset: u64) -> Result<Arc<Part>, Error> {
+        let mut part = Part {
+            room: self.rooms.take(),
+            len: 0,
+            rooms: Arc::clone(&self.rooms),
+        };
+        part.len = Tar::at(self.entries, place)?.fill(&mut part.room)?;
+        let part = Arc::new(part);
+        if let Some(tee) = &self.tee {
+            tee.give(offset, Arc::clone(&part))?;
+        }
+        Ok(part)
+    }
 }
 
 /// The threads between which the tar passes in its order.
 struct Ends<'scope> {
     planner: ScopedJoinHandle<'scope, Result<(), Stop>>,
     hasher: ScopedJoinHandle<'scope, Result<DiffId, Stop>>,
-    tee: Option<ScopedJoinHandle<'scope, Result<(), Error>>>,
 }
 
 impl<'scope> Ends<'scope> {
-    fn start<'t: 'scope>(
+    fn start(
         scope: &'scope Scope<'scope, '_>,
         layer: &'scope Layer,
         threads: usize,
         sinks: Sinks,
-        tee: Tee<'t>,
     ) -> Result<Self, Error> {
-        let mut copies = None;
-        let mut teeing = None;
-        if let Some(out) = tee {
-            let (sender, parts) = sync_channel(WAITING);
-            copies = Some(sender);
-            teeing = Some(start(scope, move || copy_all(&parts, out))?);
-        }
         let (sender, parts) = sync_channel(2 * threads);
         Ok(Self {
-            hasher: start(scope, move || hash_all(&parts, copies.as_ref()))?,
+            hasher: start(scope, move || hash_all(&parts))?,
             planner: start(scope, move || plan(layer, &sinks, &sender))?,
-            tee: teeing,
         })
     }
 
@@ -234,56 +247,40 @@ impl<'scope> Ends<'scope> {
     fn join(self) -> Result<DiffId, Stop> {
         let planned = join(self.planner);
         let hashed = join(self.hasher);
-        let teed = self.tee.map_or(Ok(()), join);
         if let Err(Stop::Failed(error)) = planned {
             return Err(Stop::Failed(error));
         }
-        if let Err(Stop::Failed(error)) = hashed {
-            return Err(Stop::Failed(error));
-        }
-        teed.map_err(Stop::Failed)?;
         hashed
     }
 }
 
-fn hash_all(
-    parts: &Receiver<Receiver<Result<Arc<Part>, Error>>>,
-    tee: Option<&SyncSender<Arc<Part>>>,
-) -> Result<DiffId, Stop> {
+fn hash_all(parts: &Receiver<Receiver<Result<Arc<Part>, Error>>>) -> Result<DiffId, Stop> {
     let mut hasher = Hasher::sha256();
     for part in parts {
         let part = part.recv().map_err(|_| Stop::Gone)?.map_err(Stop::Failed)?;
-        if let Some(tee) = tee {
-            tee.send(Arc::clone(&part)).map_err(|_| Stop::Gone)?;
-        }
         hasher.update(part.bytes());
     }
     Ok(DiffId(hasher.finish()))
 }
 
-fn copy_all(parts: &Receiver<Arc<Part>>, out: &mut (dyn Write + Send)) -> Result<(), Error> {
-    for part in parts {
-        out.write_all(part.bytes()).map_err(Error::Tee)?;
-    }
-    out.flush().map_err(Error::Tee)
-}
-
-/// Writes members in the order of the tar; returns the blob's size and digest.
+/// Writes members in the order of the tar; returns the blob's size, and its digest if there is a hasher for it.
 fn collect(
     members: &Receiver<Receiver<Vec<u8>>>,
     out: &mut dyn Write,
-) -> Result<(u64, Digest), Error> {
-    let mut hasher = Hasher::sha256();
+    mut hasher: Option<Hasher>,
+) -> Result<(u64, Option<Digest>), Error> {
     let mut size = 0;
     for member in members {
         // Gone without a member: its part could not be made, and whoever waited for that says why.
         let Ok(member) = member.recv() else { break };
-        hasher.update(&member);
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&member);
+        }
         size += member.len() as u64;
         out.write_all(&member)?;
     }
     out.flush()?;
-    Ok((size, hasher.finish()))
+    Ok((size, hasher.map(Hasher::finish)))
 }
 
 fn start<'scope, T: Send + 'scope>(
