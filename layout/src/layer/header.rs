@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
             }
         };
         let name = entry.name.as_os_str().as_bytes();
-        if name.contains(&0) || link.contains(&0) {
+        if has_nul(name) || has_nul(link) {
             return Err(refuse("there is a NUL byte in its name or target"));
         }
         if device.0 > MAX_ID || device.1 > MAX_ID {
@@ -255,9 +255,28 @@ fn put_octal(field: &mut [u8], number: u64) {
 fn put_checksum(header: &mut Header) {
     let fields = ustar(header);
     fields.cksum = *b"        ";
-    let sum: u32 = header.as_bytes().iter().copied().map(u32::from).sum();
+    let sum = sum(header.as_bytes());
     let fields = ustar(header);
-    put_octal(&mut fields.cksum[..7], sum.into());
+    put_octal(&mut fields.cksum[..7], sum);
+}
+
+/// Returns the sum of all bytes.
+///
+/// Eight at a time, as four sums of 16 bits each, of which every one has room for twice 64 bytes: one byte at a time was
+/// three per cent of what it takes to hash small files.
+fn sum(block: &[u8; BLOCK]) -> u64 {
+    const EVERY_OTHER: u64 = 0x00ff_00ff_00ff_00ff;
+    let (words, _) = block.as_chunks();
+    let sums = words.iter().fold(0, |sums: u64, &word| {
+        let word = u64::from_le_bytes(word);
+        sums + (word & EVERY_OTHER) + (word >> 8 & EVERY_OTHER)
+    });
+    (0..4).map(|lane| sums >> (16 * lane) & 0xffff).sum()
+}
+
+/// Looks at every byte, several at a time, where `contains` would stop at the first NUL: there hardly ever is one.
+fn has_nul(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, &byte| found | (byte == 0))
 }
 
 fn ustar(header: &mut Header) -> &mut tar::UstarHeader {

@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -267,7 +268,7 @@ fn padding(size: u64) -> usize {
 /// small, that is a good part of what reading one costs.
 #[derive(Debug, Default)]
 struct Folder<'a> {
-    path: Option<&'a Path>,
+    path: Option<&'a [u8]>,
     /// `path`, once a second file is wanted.
     directory: Option<OwnedFd>,
 }
@@ -279,8 +280,12 @@ impl<'a> Folder<'a> {
             .union(OFlags::NONBLOCK)
             .union(OFlags::CLOEXEC);
         const LOOK_UP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-        let folder = file.parent().filter(|path| !path.as_os_str().is_empty());
-        if let (Some(path), Some(name)) = (folder, file.file_name())
+        let bytes = file.as_os_str().as_bytes();
+        let slash = bytes.iter().rposition(|&byte| byte == b'/');
+        let (folder, name) = slash.map_or((None, bytes), |slash| {
+            (Some(&bytes[..slash]), &bytes[slash + 1..])
+        });
+        if let Some(path) = folder.filter(|path| !path.is_empty() && !name.is_empty())
             && self.path == folder
         {
             let directory = match self.directory.take() {
