@@ -12,6 +12,7 @@ use layout::{Layout, Selector};
 use tests::build::{Build, GID, UID};
 use tests::program::run;
 
+use crate::memory::Memory;
 use crate::push::Pushes;
 use crate::report::{Line, Report};
 use crate::stopwatch::{Figures, measured};
@@ -41,7 +42,7 @@ struct Series {
 
 /// Measures the exports of one tree.
 pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
-    let desk = Desk::new(tree)?;
+    let mut desk = Desk::new(tree)?;
     let (extent, unit_bytes) = (desk.extent()?, desk.pipeline_bytes());
     let mut series = Series::default();
     let mut bytes = 0;
@@ -58,9 +59,9 @@ pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Resu
         series.analyzer.push(desk.analyze()?);
         series.unchanged.push(desk.export()?);
         if tree == Tree::Mixed {
-            series
-                .pushes
-                .push(Pushes::measure(&desk.build.app_image())?);
+            let image = desk.build.app_image();
+            let pushes = Pushes::measure(&image, &mut desk.memory)?;
+            series.pushes.push(pushes);
             fs::write(desk.build.path(LAYERS).join("jdk/round"), round.to_string())?;
             series.one_changed.push(desk.export()?);
             desk.forget()?;
@@ -129,6 +130,7 @@ pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Resu
 struct Desk {
     build: Build,
     tree: Tree,
+    memory: Memory,
 }
 
 impl Desk {
@@ -154,7 +156,12 @@ impl Desk {
         for place in [build.path(LAYERS), build.path("app")] {
             run("chown", &["-R", &owner, &place.display().to_string()]);
         }
-        Ok(Self { build, tree })
+        let memory = Memory::new(&build.path(""))?;
+        Ok(Self {
+            build,
+            tree,
+            memory,
+        })
     }
 
     fn extent(&self) -> anyhow::Result<Extent> {
@@ -177,8 +184,13 @@ impl Desk {
         ))
     }
 
-    fn pipeline(&self) -> anyhow::Result<Figures> {
-        measured(&self.compressed("sha256sum"))
+    fn measured(&mut self, command: &Command) -> anyhow::Result<Figures> {
+        self.memory.fill()?;
+        measured(command)
+    }
+
+    fn pipeline(&mut self) -> anyhow::Result<Figures> {
+        self.measured(&self.compressed("sha256sum"))
     }
 
     /// Returns how long the pipeline's output is.
@@ -195,8 +207,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Removes what the cache holds. Called just before it is filled: a virtual machine may give memory that is free back
-    /// to its host, and whoever writes then pays for every page again, which is more than the writing.
+    /// Removes what the cache holds.
     fn forget_cache(&self) -> anyhow::Result<()> {
         remove(&self.build.path("cache/committed"))
     }
@@ -209,18 +220,18 @@ impl Desk {
         Ok(())
     }
 
-    fn analyze(&self) -> anyhow::Result<Figures> {
-        measured(&self.build.by_hand("analyzer"))
+    fn analyze(&mut self) -> anyhow::Result<Figures> {
+        self.measured(&self.build.by_hand("analyzer"))
     }
 
-    fn export(&self) -> anyhow::Result<Figures> {
+    fn export(&mut self) -> anyhow::Result<Figures> {
         let mut command = self.build.exporter();
         without_cache(&mut command);
-        measured(&command)
+        self.measured(&command)
     }
 
-    fn export_with_cache(&self) -> anyhow::Result<Figures> {
-        measured(&self.build.exporter())
+    fn export_with_cache(&mut self) -> anyhow::Result<Figures> {
+        self.measured(&self.build.exporter())
     }
 
     /// Returns the bytes of the layers that are not the run image's.
@@ -233,8 +244,8 @@ impl Desk {
     }
 
     /// Checks and unpacks the cache's tars, as one would by hand.
-    fn reading(&self) -> anyhow::Result<Figures> {
-        let figures = measured(&self.shell(
+    fn reading(&mut self) -> anyhow::Result<Figures> {
+        let figures = self.measured(&self.shell(
             "mkdir by-hand; for t in cache/committed/*.tar; do sha256sum \"$t\"; tar -xf \"$t\" -C by-hand; done",
         ))?;
         self.put_aside(&self.build.path("by-hand"))?;
@@ -242,10 +253,10 @@ impl Desk {
     }
 
     /// Restores into an empty folder; what was there comes back afterwards.
-    fn restore(&self) -> anyhow::Result<Figures> {
+    fn restore(&mut self) -> anyhow::Result<Figures> {
         let (layers, aside) = (self.build.path(LAYERS), self.build.path("aside/layers"));
         fs::rename(&layers, &aside)?;
-        let figures = measured(&self.build.by_hand("restorer"))?;
+        let figures = self.measured(&self.build.by_hand("restorer"))?;
         for layer in self.tree.layers() {
             let (there, here) = (
                 Extent::of(&aside.join(layer))?,

@@ -19,6 +19,7 @@ mod builds;
 mod containers;
 mod export;
 mod launcher;
+mod memory;
 mod push;
 mod report;
 mod stopwatch;

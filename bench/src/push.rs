@@ -6,6 +6,7 @@ use std::process::Command;
 use tests::program::ours;
 use tests::registry::Registry;
 
+use crate::memory::Memory;
 use crate::stopwatch::{Figures, measured};
 
 /// One round of pushes, each to a repository that nobody pushed to before.
@@ -18,17 +19,18 @@ pub(crate) struct Pushes {
 
 impl Pushes {
     /// Pushes the image in `layout` to a registry of its own with each client, in turn.
-    pub(crate) fn measure(layout: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn measure(layout: &Path, memory: &mut Memory) -> anyhow::Result<Self> {
         // What a client remembers of an earlier push is in its home.
         let home = tempfile::tempdir()?;
         let layout = layout.display();
-        let push = |program: &Path, args: &dyn Fn(&str) -> Vec<String>| {
+        let mut push = |program: &Path, args: &dyn Fn(&str) -> Vec<String>| {
             let registry = Registry::start();
             let mut command = Command::new(program);
             command.args(args(&registry.name("bench/app:latest")));
             command
                 .env("HOME", home.path())
                 .env("XDG_DATA_HOME", home.path());
+            memory.fill()?;
             measured(&command)
         };
         let words = |words: &[&str]| words.iter().map(|&it| it.to_owned()).collect();
