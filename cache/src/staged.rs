@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 
 /// A layer tar on its way into the cache; dropped unfinished, it leaves nothing behind.
 ///
-/// Its bytes come in their order, or as a layer's [`Tee`]. Writing to it never fails, because the same bytes are on their way into an image too, and a full cache is no reason
-/// to lose that (EXP-085): `finish` says what went wrong.
+/// Its bytes come in their order, or as a layer's [`Tee`]. Writing to it never fails, because the same bytes are on their
+/// way into an image too, and a full cache is no reason to lose that (EXP-085): `finish` says what went wrong.
 #[derive(Debug)]
 pub struct StagedLayer {
     staging: PathBuf,

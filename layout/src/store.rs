@@ -7,7 +7,7 @@
 //! No change removes a blob that was there before it (LAY-025); [`crate::gc`] does, when it is told to.
 
 use std::fs::TryLockError;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

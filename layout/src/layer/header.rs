@@ -276,7 +276,7 @@ fn sum(block: &[u8; BLOCK]) -> u64 {
 
 /// Looks at every byte, several at a time, where `contains` would stop at the first NUL: there hardly ever is one.
 fn has_nul(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, &byte| found | (byte == 0))
+    text.iter().copied().fold(u8::MAX, u8::min) == 0
 }
 
 fn ustar(header: &mut Header) -> &mut tar::UstarHeader {
