@@ -1,7 +1,7 @@
 //! A layer tar on its way into the cache.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Write};
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,17 @@ use layout::DiffId;
 use layout::layer::Tee;
 use tempfile::NamedTempFile;
 
+/// Bytes that wait to be written at once, where they come in their order.
+const BUFFER: usize = 256 * 1024;
+
 /// A layer tar on its way into the cache; dropped unfinished, it leaves nothing behind.
 ///
-/// Its bytes come in their order, or as a layer's [`Tee`]. Writing to it never fails, because the same bytes are on their
-/// way into an image too, and a full cache is no reason to lose that (EXP-085): `finish` says what went wrong.
+/// Its bytes come all in their order, or all as a layer's [`Tee`]. Writing to it never fails, because the same bytes are
+/// on their way into an image too, and a full cache is no reason to lose that (EXP-085): `finish` says what went wrong.
 #[derive(Debug)]
 pub struct StagedLayer {
     staging: PathBuf,
-    file: NamedTempFile,
+    file: BufWriter<NamedTempFile>,
     failure: Option<io::Error>,
 }
 
@@ -32,7 +35,7 @@ impl StagedLayer {
             .context("create layer file in cache")?;
         Ok(Self {
             staging: staging.to_owned(),
-            file,
+            file: BufWriter::with_capacity(BUFFER, file),
             failure: None,
         })
     }
@@ -48,7 +51,11 @@ impl StagedLayer {
         if let Some(failure) = self.failure {
             return Err(SyscallError::new("write", path, failure));
         }
-        match self.file.persist_noclobber(path) {
+        let file = self
+            .file
+            .into_inner()
+            .map_err(|e| SyscallError::new("write", path, e.into_error()))?;
+        match file.persist_noclobber(path) {
             Err(e) if e.error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(SyscallError::new("rename", path, e.error))
             }
@@ -57,24 +64,21 @@ impl StagedLayer {
     }
 }
 
-impl StagedLayer {
-    fn attempt(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) {
-        if self.failure.is_none() {
-            self.failure = write(self.file.as_file_mut()).err();
-        }
-    }
-}
-
 impl Tee for StagedLayer {
     fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.attempt(|file| file.write_all_at(bytes, offset));
+        if self.failure.is_none() {
+            let file = self.file.get_mut().as_file_mut();
+            self.failure = file.write_all_at(bytes, offset).err();
+        }
         Ok(())
     }
 }
 
 impl Write for StagedLayer {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.attempt(|file| file.write_all(buf));
+        if self.failure.is_none() {
+            self.failure = self.file.write_all(buf).err();
+        }
         Ok(buf.len())
     }
 
@@ -114,7 +118,7 @@ mod tests {
     #[test]
     fn the_tar_holds_what_was_written_in_any_pieces() {
         let dir = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..=255).cycle().take(100_007).collect();
+        let bytes: Vec<u8> = (0..=255).cycle().take(3 * BUFFER + 7).collect();
         let diff_id = DiffId(sha256(&bytes));
         let path = layer_path(dir.path(), &diff_id);
         let mut layer = StagedLayer::new(dir.path()).unwrap();

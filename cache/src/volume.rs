@@ -21,9 +21,6 @@ use crate::staged::{StagedLayer, layer_path};
 /// No build has metadata of this size; without a limit a damaged file could take all memory.
 const METADATA_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Bytes of a layer that are read at once.
-const BUFFER: usize = 256 * 1024;
-
 /// A cache directory.
 #[derive(Debug)]
 pub struct VolumeCache {
@@ -116,7 +113,7 @@ impl VolumeCache {
         debug!("Copying cache layer {diff_id}: {error}");
         let mut copy = || {
             let mut layer = self.stage()?;
-            io::copy(&mut BufReader::with_capacity(BUFFER, &mut file), &mut layer)?;
+            io::copy(&mut file, &mut layer)?;
             layer.finish(diff_id)
         };
         copy()
@@ -254,7 +251,7 @@ fn open_plain(path: &Path) -> io::Result<Opened> {
 fn hash(file: &mut File) -> io::Result<String> {
     let mut hasher = Hasher::sha256();
     io::copy(
-        &mut BufReader::with_capacity(BUFFER, &mut *file),
+        &mut BufReader::with_capacity(256 * 1024, &mut *file),
         &mut hasher,
     )?;
     file.rewind()?;

@@ -104,10 +104,15 @@ mod tests {
         }
     }
 
+    /// Returns a tee, what it says, and who ends its calls.
+    fn told() -> (Told, Receiver<u64>, Sender<io::Result<()>>) {
+        let ((called, calls), (end, ends)) = (channel(), channel());
+        (Told { called, ends }, calls, end)
+    }
+
     #[test]
     fn whoever_finds_another_thread_at_it_goes_on_until_too_much_waits() {
-        let ((called, calls), (end, ends)) = (channel(), channel());
-        let mut told = Told { called, ends };
+        let (mut told, calls, end) = told();
         let shared = &Shared::new(&mut told, 2);
         thread::scope(|scope| {
             let first = scope.spawn(|| shared.give(0, Arc::new("first")));
@@ -129,8 +134,7 @@ mod tests {
 
     #[test]
     fn a_failure_comes_back_to_who_is_at_it() {
-        let ((called, calls), (end, ends)) = (channel(), channel());
-        let mut told = Told { called, ends };
+        let (mut told, calls, end) = told();
         let shared = &Shared::new(&mut told, 2);
         thread::scope(|scope| {
             let first = scope.spawn(|| shared.give(0, Arc::new("first")));
