@@ -40,9 +40,14 @@ struct Series {
     pushes: Vec<Pushes>,
 }
 
-/// Measures the exports of one tree.
-pub(crate) fn of(tree: Tree, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
-    let mut desk = Desk::new(tree)?;
+/// Measures the exports of one tree, with the memory filled before each or `memory_as_it_is`.
+pub(crate) fn of(
+    tree: Tree,
+    rounds: usize,
+    memory_as_it_is: bool,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut desk = Desk::new(tree, memory_as_it_is)?;
     let (extent, unit_bytes) = (desk.extent()?, desk.pipeline_bytes());
     let mut series = Series::default();
     let mut bytes = 0;
@@ -134,7 +139,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(tree: Tree) -> anyhow::Result<Self> {
+    fn new(tree: Tree, memory_as_it_is: bool) -> anyhow::Result<Self> {
         let build = Build::new();
         let mut script = "#!/usr/bin/env bash\nset -eu\n".to_owned();
         for layer in tree.layers() {
@@ -156,7 +161,7 @@ impl Desk {
         for place in [build.path(LAYERS), build.path("app")] {
             run("chown", &["-R", &owner, &place.display().to_string()]);
         }
-        let memory = Memory::new(&build.path(""))?;
+        let memory = Memory::new(&build.path(""), memory_as_it_is)?;
         Ok(Self {
             build,
             tree,

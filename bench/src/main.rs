@@ -50,6 +50,9 @@ struct Args {
     /// Measure the exports of these trees alone
     #[arg(long, value_enum, value_name = "TREE")]
     export: Vec<Tree>,
+    /// Do not fill the memory before each export and push
+    #[arg(long)]
+    memory_as_it_is: bool,
     /// Where table and plot of the exports go
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     output: PathBuf,
@@ -76,7 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let all = args.export.is_empty();
     let mut report = Report::default();
     for tree in if all { &Tree::ALL[..] } else { &args.export } {
-        export::of(*tree, args.rounds, &mut report)?;
+        export::of(*tree, args.rounds, args.memory_as_it_is, &mut report)?;
     }
     writeln!(io::stdout(), "{}", report.write(&args.output)?)?;
     if !all {

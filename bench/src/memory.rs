@@ -3,7 +3,7 @@
 //! A virtual machine may give memory that is free back to its host. Whoever then writes a file waits, page by page, until the
 //! host has found other memory: by the gigabyte, that is more than the writing, and which command it hits depends on what
 //! was removed before. A machine that has been up for a while has hardly any free memory, because what is not needed
-//! holds files that were read once. So that is how it is made here, before everything that is measured.
+//! holds files that were read once. So that is how it is made here, before each export and push.
 
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -19,23 +19,31 @@ pub(crate) struct Memory {
     zeros: fs::File,
     len: u64,
     next: u64,
+    as_it_is: bool,
 }
 
 impl Memory {
-    /// Makes the file in `dir`.
-    pub(crate) fn new(dir: &Path) -> anyhow::Result<Self> {
+    /// Makes the file in `dir`. Memory that shall stay `as_it_is` is never filled.
+    pub(crate) fn new(dir: &Path, as_it_is: bool) -> anyhow::Result<Self> {
         let path = dir.join("zeros");
         fs::File::create(&path)?;
         let zeros = fs::OpenOptions::new().read(true).write(true).open(path)?;
         // What was read of it a whole memory ago is forgotten, so reading it again takes memory again.
         let len = 2 * bytes("MemTotal")?;
         zeros.set_len(len)?;
-        let next = 0;
-        Ok(Self { zeros, len, next })
+        Ok(Self {
+            zeros,
+            len,
+            next: 0,
+            as_it_is,
+        })
     }
 
     /// Reads the file on until a fiftieth of the memory is free; where a container may not have all, so much as is free.
     pub(crate) fn fill(&mut self) -> anyhow::Result<()> {
+        if self.as_it_is {
+            return Ok(());
+        }
         let enough = bytes("MemTotal")? / 50;
         let mut left = bytes("MemFree")?;
         let mut piece = vec![0; PIECE];
