@@ -85,45 +85,41 @@ impl fmt::Display for Compression {
 
 /// Makes members, one at a time.
 pub(super) enum Compressor {
-    /// With room for the longest member.
-    Gzip(libdeflater::Compressor, Vec<u8>),
+    Gzip(libdeflater::Compressor),
     Zstd(Box<zstd::bulk::Compressor<'static>>),
-    None,
 }
 
 impl Compressor {
-    /// Fails if there is no such level.
-    pub(super) fn new(compression: Compression) -> Result<Self, Error> {
+    /// Returns none for [`Compression::None`], whose members are the tar itself; fails if there is no such level.
+    pub(super) fn new(compression: Compression) -> Result<Option<Self>, Error> {
         let no_such_level = || Error::Compression(compression.to_string());
-        Ok(match compression {
+        Ok(Some(match compression {
             Compression::Gzip(level @ 1..=12) => {
                 let level = libdeflater::CompressionLvl::new(level.into());
                 let level = level.map_err(|_| no_such_level())?;
-                Self::Gzip(libdeflater::Compressor::new(level), Vec::new())
+                Self::Gzip(libdeflater::Compressor::new(level))
             }
             Compression::Zstd(level @ 1..=19) => {
                 Self::Zstd(Box::new(zstd::bulk::Compressor::new(level.into())?))
             }
-            Compression::None => Self::None,
+            Compression::None => return Ok(None),
             Compression::Gzip(_) | Compression::Zstd(_) => return Err(no_such_level()),
-        })
+        }))
     }
 
-    /// Returns `bytes` as one member.
-    pub(super) fn member(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Makes `bytes` one member, at the beginning of `room`, which grows as it must; returns the member's length.
+    pub(super) fn member(&mut self, bytes: &[u8], room: &mut Vec<u8>) -> usize {
+        const FITS: &str = "the buffer is as long as the compressor says that it can need";
+        let bound = match self {
+            Self::Gzip(gzip) => gzip.gzip_compress_bound(bytes.len()),
+            Self::Zstd(_) => zstd::zstd_safe::compress_bound(bytes.len()),
+        };
+        if room.len() < bound {
+            room.resize(bound, 0);
+        }
         match self {
-            Self::Gzip(gzip, room) => {
-                let bound = gzip.gzip_compress_bound(bytes.len());
-                room.resize(room.len().max(bound), 0);
-                let len = gzip
-                    .gzip_compress(bytes, room)
-                    .expect("the buffer is as long as the compressor says that it can need");
-                room[..len].to_vec()
-            }
-            Self::Zstd(zstd) => zstd
-                .compress(bytes)
-                .expect("the buffer is as long as the compressor says that it can need"),
-            Self::None => bytes.to_vec(),
+            Self::Gzip(gzip) => gzip.gzip_compress(bytes, room).expect(FITS),
+            Self::Zstd(zstd) => zstd.compress_to_buffer(bytes, &mut room[..]).expect(FITS),
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{Entry, Error, Layer, Tee, WriteOptions, Written, tee};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::manifest::Descriptor;
 
-/// A part of the tar. When the last of those who share it has read it, its room is for the next one.
+/// A part of the tar, or of the blob. When the last of those who share it has read it, its room is for the next one.
 #[derive(Debug)]
 struct Part {
     room: Vec<u8>,
@@ -30,15 +30,9 @@ struct Part {
     rooms: Arc<Rooms>,
 }
 
-impl Part {
-    fn bytes(&self) -> &[u8] {
-        &self.room[..self.len]
-    }
-}
-
 impl AsRef<[u8]> for Part {
     fn as_ref(&self) -> &[u8] {
-        self.bytes()
+        &self.room[..self.len]
     }
 }
 
@@ -48,14 +42,19 @@ impl Drop for Part {
     }
 }
 
-/// Buffers of [`MEMBER_LEN`] that wait to be filled again: making one means to clear it.
+/// Buffers that wait to be filled again: making one means to clear it.
 #[derive(Debug, Default)]
 struct Rooms(Mutex<Vec<Vec<u8>>>);
 
 impl Rooms {
-    fn take(&self) -> Vec<u8> {
+    /// Returns a part without bytes, for whoever makes them; its room is as long as one before left it, or empty.
+    fn part(self: &Arc<Self>) -> Part {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rooms.pop().unwrap_or_else(|| vec![0; MEMBER_LEN])
+        Part {
+            room: rooms.pop().unwrap_or_default(),
+            len: 0,
+            rooms: Arc::clone(self),
+        }
     }
 
     fn put(&self, room: Vec<u8>) {
@@ -79,7 +78,7 @@ pub(super) fn write_blob(
     let maker = &Maker::new(layer, tee, threads);
     thread::scope(move |scope| {
         for compressor in compressors {
-            start(scope, move || work(maker, waiting, Some(compressor)))?;
+            start(scope, move || work(maker, waiting, compressor))?;
         }
         let (order, members) = sync_channel(2 * threads);
         let ends = Ends::start(scope, layer, threads, (jobs, Some(order)))?;
@@ -125,7 +124,7 @@ struct Job {
     /// The place again, as bytes from the beginning of the tar.
     offset: u64,
     part: SyncSender<Result<Arc<Part>, Error>>,
-    member: Option<SyncSender<Vec<u8>>>,
+    member: Option<SyncSender<Arc<Part>>>,
 }
 
 /// Why somebody stopped before the end.
@@ -145,7 +144,7 @@ impl From<Stop> for Error {
 }
 
 /// Where the planner sends jobs, and the order in which members are wanted.
-type Sinks = (SyncSender<Job>, Option<SyncSender<Receiver<Vec<u8>>>>);
+type Sinks = (SyncSender<Job>, Option<SyncSender<Receiver<Arc<Part>>>>);
 
 fn plan(
     layer: &Layer,
@@ -174,7 +173,7 @@ fn plan(
     Ok(())
 }
 
-/// Makes parts and, if somebody wants them, members.
+/// Makes parts and, if somebody wants them, members; without a compressor, a part is its own member.
 fn work(maker: &Maker<'_, '_>, jobs: &Mutex<Receiver<Job>>, mut compressor: Option<Compressor>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -185,9 +184,13 @@ fn work(maker: &Maker<'_, '_>, jobs: &Mutex<Receiver<Job>>, mut compressor: Opti
         let made = part.as_ref().ok().cloned();
         // Whoever waited for it may have failed; the planner will notice.
         job.part.send(part).ok();
-        if let (Some(compressor), Some(member), Some(part)) = (&mut compressor, job.member, made) {
-            member.send(compressor.member(part.bytes())).ok();
+        let (Some(sender), Some(mut member)) = (job.member, made) else {
+            continue;
+        };
+        if let Some(compressor) = &mut compressor {
+            member = maker.member(compressor, &member);
         }
+        sender.send(member).ok();
     }
 }
 
@@ -195,7 +198,9 @@ fn work(maker: &Maker<'_, '_>, jobs: &Mutex<Receiver<Job>>, mut compressor: Opti
 struct Maker<'a, 't> {
     entries: &'a [Entry],
     tee: Option<tee::Shared<'t, Part>>,
-    rooms: Arc<Rooms>,
+    tar_rooms: Arc<Rooms>,
+    /// Longer ones: a member is longer than its part if that does not compress.
+    member_rooms: Arc<Rooms>,
 }
 
 impl<'a, 't> Maker<'a, 't> {
@@ -203,23 +208,27 @@ impl<'a, 't> Maker<'a, 't> {
         Self {
             entries: &layer.entries,
             tee: tee.map(|tee| tee::Shared::new(tee, threads)),
-            rooms: Arc::default(),
+            tar_rooms: Arc::default(),
+            member_rooms: Arc::default(),
         }
     }
 
     /// Makes a part; the tee gets it while it is still in this core's cache.
     fn make(&self, place: Place, offset: u64) -> Result<Arc<Part>, Error> {
-        let mut part = Part {
-            room: self.rooms.take(),
-            len: 0,
-            rooms: Arc::clone(&self.rooms),
-        };
+        let mut part = self.tar_rooms.part();
+        part.room.resize(MEMBER_LEN, 0);
         part.len = Tar::at(self.entries, place)?.fill(&mut part.room)?;
         let part = Arc::new(part);
         if let Some(tee) = &self.tee {
             tee.give(offset, Arc::clone(&part))?;
         }
         Ok(part)
+    }
+
+    fn member(&self, compressor: &mut Compressor, part: &Part) -> Arc<Part> {
+        let mut member = self.member_rooms.part();
+        member.len = compressor.member(part.as_ref(), &mut member.room);
+        Arc::new(member)
     }
 }
 
@@ -258,14 +267,14 @@ fn hash_all(parts: &Receiver<Receiver<Result<Arc<Part>, Error>>>) -> Result<Diff
     let mut hasher = Hasher::sha256();
     for part in parts {
         let part = part.recv().map_err(|_| Stop::Gone)?.map_err(Stop::Failed)?;
-        hasher.update(part.bytes());
+        hasher.update((*part).as_ref());
     }
     Ok(DiffId(hasher.finish()))
 }
 
 /// Writes members in the order of the tar; returns the blob's size, and its digest if there is a hasher for it.
 fn collect(
-    members: &Receiver<Receiver<Vec<u8>>>,
+    members: &Receiver<Receiver<Arc<Part>>>,
     out: &mut dyn Write,
     mut hasher: Option<Hasher>,
 ) -> Result<(u64, Option<Digest>), Error> {
@@ -273,11 +282,12 @@ fn collect(
     for member in members {
         // Gone without a member: its part could not be made, and whoever waited for that says why.
         let Ok(member) = member.recv() else { break };
+        let member = (*member).as_ref();
         if let Some(hasher) = &mut hasher {
-            hasher.update(&member);
+            hasher.update(member);
         }
         size += member.len() as u64;
-        out.write_all(&member)?;
+        out.write_all(member)?;
     }
     out.flush()?;
     Ok((size, hasher.map(Hasher::finish)))
