@@ -18,7 +18,7 @@ fn fixture() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut update = Layout::at(dir.path()).update().unwrap();
     let entry = Entry {
-        name: "/app".into(),
+        name: Path::new("/app").into(),
         mode: 0o755,
         uid: 0,
         gid: 0,

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, BufWriter, Cursor, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use fs_err as fs;
@@ -50,10 +51,10 @@ fn open(file: &Path) -> Result<Box<dyn Read>, layer::Error> {
 
 fn entries(dir: &Path) -> Result<Layer, layer::Error> {
     let mut entries = layer::walk(dir, Some(Owner { uid: 0, gid: 0 }))?;
-    let top = entries
-        .first()
-        .map(|it| it.name.clone())
-        .unwrap_or_default();
+    // The folder itself comes first; what is left is below it.
+    let Some(top) = entries.first().map(|it| Arc::clone(&it.name)) else {
+        return Ok(Layer::default());
+    };
     entries.retain(|it| it.name != top);
     for entry in &mut entries {
         entry.mode = match entry.kind {
@@ -61,7 +62,7 @@ fn entries(dir: &Path) -> Result<Layer, layer::Error> {
             _ => 0o644,
         };
         if let Ok(below) = entry.name.strip_prefix(&top) {
-            entry.name = below.to_owned();
+            entry.name = below.into();
         }
     }
     Ok(Layer { entries })

@@ -152,7 +152,7 @@ impl Lifecycle {
         let entry = |(name, file): (&String, &File)| {
             let (mode, kind) = match file {
                 File::Program { source, size, mode } => {
-                    let (source, size) = (source.clone(), *size);
+                    let (source, size) = (source.as_path().into(), *size);
                     (*mode, EntryKind::File { source, size })
                 }
                 File::Link(target) => {
@@ -161,7 +161,7 @@ impl Lifecycle {
                 }
             };
             Entry {
-                name: folder.join(name),
+                name: folder.join(name).into(),
                 mode,
                 uid: 0,
                 gid: 0,
@@ -199,13 +199,13 @@ impl Lifecycle {
         let source = scratch.join("lifecycle.toml");
         file::write(&source, &self.descriptor).map_err(Error::Descriptor)?;
         Ok(Entry {
-            name: name.to_owned(),
+            name: name.into(),
             mode: 0o644,
             uid: 0,
             gid: 0,
             kind: EntryKind::File {
                 size: fs::metadata(&source)?.len(),
-                source,
+                source: source.into(),
             },
         })
     }

@@ -182,7 +182,7 @@ impl Module {
                 place.join(below)
             };
             entries.push(Entry {
-                name,
+                name: name.into(),
                 mode,
                 ..entry
             });
@@ -200,7 +200,7 @@ pub fn path_in_image(kind: Kind, id: &str, version: &str) -> PathBuf {
 /// Returns the entry of a folder that belongs to root.
 pub(crate) fn directory(name: &Path) -> Entry {
     Entry {
-        name: name.to_owned(),
+        name: name.into(),
         mode: 0o755,
         uid: 0,
         gid: 0,

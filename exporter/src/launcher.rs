@@ -1,6 +1,6 @@
 //! The layers that start the app: the launcher, and one link per process type (EXP-043 to EXP-045, BPB-047).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use buildpack::launch::Process;
@@ -22,7 +22,7 @@ pub(crate) fn launcher_layer(launcher: &Path) -> anyhow::Result<Layer> {
     let metadata = fs_err::metadata(launcher).with_context(describe)?;
     ensure!(metadata.is_file(), "{}: not a file", describe());
     let file = EntryKind::File {
-        source: launcher.to_owned(),
+        source: launcher.into(),
         size: metadata.len(),
     };
     Ok(Layer {
@@ -42,7 +42,7 @@ pub(crate) fn process_types_layer(processes: &[Process]) -> anyhow::Result<Layer
         let link = EntryKind::Symlink {
             target: LAUNCHER_PATH.into(),
         };
-        entries.push(of_root(process_path(&process.process_type), link));
+        entries.push(of_root(&process_path(&process.process_type), link));
     }
     Ok(Layer { entries })
 }
@@ -71,9 +71,9 @@ fn directory(name: &str) -> Entry {
 }
 
 /// These layers belong to root whatever `-uid` says; links have 0755 too, not the 0777 of links on disk.
-fn of_root(name: impl Into<PathBuf>, kind: EntryKind) -> Entry {
+fn of_root(name: &str, kind: EntryKind) -> Entry {
     Entry {
-        name: name.into(),
+        name: Path::new(name).into(),
         mode: 0o755,
         uid: 0,
         gid: 0,
@@ -112,7 +112,7 @@ mod tests {
         let links: Vec<_> = layer.entries[2..]
             .iter()
             .map(|entry| match &entry.kind {
-                EntryKind::Symlink { target } => (entry.name.as_path(), target.as_path()),
+                EntryKind::Symlink { target } => (&*entry.name, target.as_path()),
                 other => panic!("{other:?}"),
             })
             .collect();

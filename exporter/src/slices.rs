@@ -90,7 +90,7 @@ impl Tree {
         let mut open: Vec<usize> = Vec::new();
         for (index, entry) in entries.into_iter().enumerate() {
             while let Some(&candidate) = open.last()
-                && Some(nodes[candidate].entry.name.as_path()) != entry.name.parent()
+                && Some(&*nodes[candidate].entry.name) != entry.name.parent()
             {
                 open.pop();
                 nodes[candidate].end = index;
@@ -203,7 +203,7 @@ mod tests {
 
     fn entry(name: &str) -> Entry {
         Entry {
-            name: name.trim_end_matches('/').into(),
+            name: Path::new(name.trim_end_matches('/')).into(),
             mode: 0o644,
             uid: 1,
             gid: 1,

@@ -12,6 +12,7 @@
 use std::ffi::CStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::digest::DiffId;
 use crate::manifest::Descriptor;
@@ -43,7 +44,7 @@ pub struct Layer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Absolute path in the image, no trailing slash; any bytes.
-    pub name: PathBuf,
+    pub name: Arc<Path>,
     /// Permission, set-id and sticky bits.
     pub mode: u32,
     /// Owner.
@@ -61,8 +62,8 @@ pub enum EntryKind {
     Directory,
     /// A file whose bytes are read from `source` when the tar is written; `size` bytes, or the write fails.
     File {
-        /// The file on disk.
-        source: PathBuf,
+        /// The file on disk. Where it lies as in the image, path and name are one.
+        source: Arc<Path>,
         /// Its bytes.
         size: u64,
     },

@@ -391,7 +391,7 @@ fn where_unpacking_is_allowed_is_made() {
     let root = Path::new("/");
     let name = within.join("f");
     let entry = Entry {
-        name: name.clone(),
+        name: name.as_path().into(),
         mode: 0o600,
         uid: 0,
         gid: 0,

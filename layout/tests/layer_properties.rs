@@ -70,11 +70,14 @@ impl Seen {
                 let source = dir.join(number.to_string());
                 fs_err::write(&source, &self.contents).unwrap();
                 let size = self.contents.len() as u64;
-                EntryKind::File { source, size }
+                EntryKind::File {
+                    source: source.into(),
+                    size,
+                }
             }
         };
         Entry {
-            name: path(&self.name),
+            name: path(&self.name).into(),
             mode: self.mode,
             uid: self.uid.try_into().unwrap(),
             gid: self.gid.try_into().unwrap(),

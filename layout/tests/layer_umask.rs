@@ -1,7 +1,7 @@
 //! Modes of what is unpacked under a narrow umask; alone in its program, because a umask is the process's.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use layout::layer::{self, Entry, EntryKind, Extract, Layer};
 use rustix::fs::Mode;
@@ -13,9 +13,12 @@ fn only_parents_without_an_entry_feel_the_umask() {
     let dir = TempDir::new().unwrap();
     let source = dir.path().join("source");
     fs_err::write(&source, "text").unwrap();
-    let file = EntryKind::File { source, size: 4 };
+    let file = EntryKind::File {
+        source: source.into(),
+        size: 4,
+    };
     let entry = |name: &str, mode, kind| Entry {
-        name: PathBuf::from(name),
+        name: Path::new(name).into(),
         mode,
         uid: 0,
         gid: 0,

@@ -241,7 +241,9 @@ fn the_order_on_disk_does_not_matter() {
         }
         let mut entries = layer::walk(dir.path(), None).unwrap();
         for entry in &mut entries {
-            entry.name = Path::new("/x").join(entry.name.strip_prefix(dir.path()).unwrap());
+            entry.name = Path::new("/x")
+                .join(entry.name.strip_prefix(dir.path()).unwrap())
+                .into();
         }
         tar_of(&Layer { entries })
     };

@@ -62,7 +62,7 @@ impl Fixture {
         let place = Layout::at(self.path(name));
         let mut update = place.update().unwrap();
         let entry = Entry {
-            name: "/etc".into(),
+            name: Path::new("/etc").into(),
             mode: 0o755,
             uid: 0,
             gid: 0,

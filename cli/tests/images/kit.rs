@@ -92,7 +92,7 @@ pub(crate) fn layer(update: &mut Update, path: &str, text: &str) -> Written {
     let source = dir.path().join("file");
     fs_err::write(&source, text).unwrap();
     let entry = |name: &Path, mode, kind| Entry {
-        name: name.to_owned(),
+        name: name.into(),
         mode,
         uid: 0,
         gid: 0,
@@ -107,7 +107,14 @@ pub(crate) fn layer(update: &mut Update, path: &str, text: &str) -> Written {
         .map(|folder| entry(folder, 0o755, EntryKind::Directory))
         .collect();
     let size = text.len() as u64;
-    entries.push(entry(path, 0o644, EntryKind::File { source, size }));
+    entries.push(entry(
+        path,
+        0o644,
+        EntryKind::File {
+            source: source.into(),
+            size,
+        },
+    ));
     update
         .write_layer(&Layer { entries }, &WriteOptions::default(), None)
         .unwrap()

@@ -48,7 +48,7 @@ fn image(dir: &Path, change: &dyn Fn(&mut ImageConfig)) {
     let applets = ["sh", "id", "cat", "sleep", "ip", "wc"].map(|name| format!("/bin/{name}"));
     entries.extend(applets.iter().map(|name| (name.as_str(), link("busybox"))));
     let entries = entries.into_iter().map(|(name, kind)| Entry {
-        name: name.into(),
+        name: Path::new(name).into(),
         mode: if name == "/tmp" { 0o1777 } else { 0o755 },
         uid: 0,
         gid: 0,
@@ -79,7 +79,10 @@ fn image(dir: &Path, change: &dyn Fn(&mut ImageConfig)) {
 
 fn file(source: PathBuf) -> EntryKind {
     let size = fs_err::metadata(&source).unwrap().len();
-    EntryKind::File { source, size }
+    EntryKind::File {
+        source: source.into(),
+        size,
+    }
 }
 
 /// A folder with the image `app`.

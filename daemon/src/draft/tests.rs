@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use layout::editor::{CommitOptions, Committed};
 use layout::layer::{Entry, EntryKind};
 use layout::manifest::Platform;
@@ -13,8 +15,11 @@ fn layer(dir: &TempDir, text: &str) -> Layer {
     let source = dir.path().join(text.get(..8).unwrap_or(text));
     fs_err::write(&source, text).unwrap();
     let size = text.len() as u64;
-    let kind = EntryKind::File { source, size };
-    let (name, mode) = ("/file".into(), 0o644);
+    let kind = EntryKind::File {
+        source: source.into(),
+        size,
+    };
+    let (name, mode) = (Path::new("/file").into(), 0o644);
     let entry = Entry {
         name,
         mode,

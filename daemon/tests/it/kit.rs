@@ -81,7 +81,7 @@ pub(crate) fn image(engine: &Engine, name: &str) -> Image {
 fn of_file(name: &str, source: PathBuf) -> Layer {
     let size = fs::metadata(&source).unwrap().len();
     let entry = |name: &Path, kind| Entry {
-        name: name.to_owned(),
+        name: name.into(),
         mode: 0o755,
         uid: 0,
         gid: 0,
@@ -92,7 +92,13 @@ fn of_file(name: &str, source: PathBuf) -> Layer {
     Layer {
         entries: vec![
             entry(folder, EntryKind::Directory),
-            entry(name, EntryKind::File { source, size }),
+            entry(
+                name,
+                EntryKind::File {
+                    source: source.into(),
+                    size,
+                },
+            ),
         ],
     }
 }

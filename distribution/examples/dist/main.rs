@@ -145,7 +145,7 @@ fn write_sums(out: &Path) -> anyhow::Result<()> {
 
 fn directory(name: &Path) -> Entry {
     Entry {
-        name: name.to_owned(),
+        name: name.into(),
         mode: 0o755,
         uid: 0,
         gid: 0,
@@ -158,7 +158,10 @@ fn file(name: &Path, source: &Path, mode: u32) -> anyhow::Result<Entry> {
     let source = source.to_owned();
     Ok(Entry {
         mode,
-        kind: EntryKind::File { source, size },
+        kind: EntryKind::File {
+            source: source.into(),
+            size,
+        },
         ..directory(name)
     })
 }

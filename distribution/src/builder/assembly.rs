@@ -183,7 +183,7 @@ impl Assembly {
         Ok(Entry {
             mode: 0o644,
             kind: EntryKind::File {
-                source,
+                source: source.into(),
                 size: text.len() as u64,
             },
             ..directory(name)

@@ -74,10 +74,10 @@ fn base(scratch: &Path) -> Result<Layer, Error> {
         let source = scratch.join(name);
         fs_err::write(&source, text)?;
         entries.push(Entry {
-            name: Path::new("/etc").join(name),
+            name: Path::new("/etc").join(name).into(),
             mode: 0o644,
             kind: EntryKind::File {
-                source,
+                source: source.into(),
                 size: text.len() as u64,
             },
             ..directory(Path::new("/"))

@@ -39,7 +39,7 @@ fn image(shop: &Workshop, labels: &[(&str, &str)], entries: &[(&str, &str)]) -> 
     let place = Layout::at(shop.path("image"));
     let mut update = place.update().unwrap();
     let entry = |(number, (name, text)): (usize, &(&str, &str))| TarEntry {
-        name: name.into(),
+        name: Path::new(name).into(),
         mode: 0o644,
         uid: 0,
         gid: 0,
@@ -48,7 +48,7 @@ fn image(shop: &Workshop, labels: &[(&str, &str)], entries: &[(&str, &str)]) -> 
                 target: target.into(),
             },
             None => EntryKind::File {
-                source: shop.write(&format!("files/{number}"), text),
+                source: shop.write(&format!("files/{number}"), text).into(),
                 size: text.len() as u64,
             },
         },

@@ -164,7 +164,7 @@ impl Build {
         for number in 0..layers {
             let layer = Layer {
                 entries: vec![Entry {
-                    name: format!("/etc-{number}").into(),
+                    name: PathBuf::from(format!("/etc-{number}")).into(),
                     mode: 0o755,
                     uid: 0,
                     gid: 0,

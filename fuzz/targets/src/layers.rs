@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{Cursor, Read};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use layout::image;
@@ -26,7 +26,7 @@ pub(crate) fn tar(bytes: &[u8]) {
         let mut entries = Vec::new();
         while !rest.0.is_empty() && entries.len() < 64 {
             let size = contents.len() as u64;
-            let source = source.to_path_buf();
+            let source = source.into();
             entries.push(rest.entry(EntryKind::File { source, size }));
         }
         let layer = Layer { entries };
@@ -57,12 +57,12 @@ pub(crate) fn blob(bytes: &[u8]) {
     let contents: Vec<u8> = rest.0.iter().copied().cycle().take(len).collect();
     with_file("contents", &contents, |source| {
         let kind = EntryKind::File {
-            source: source.to_path_buf(),
+            source: source.into(),
             size: contents.len() as u64,
         };
         let layer = Layer {
             entries: vec![Entry {
-                name: "/file".into(),
+                name: Path::new("/file").into(),
                 mode: 0o644,
                 uid: 0,
                 gid: 0,
@@ -85,7 +85,7 @@ pub(crate) fn blob(bytes: &[u8]) {
 fn stripped(entry: &Entry) -> Entry {
     let mut entry = entry.clone();
     if let EntryKind::File { source, .. } = &mut entry.kind {
-        source.clear();
+        *source = Path::new("").into();
     }
     entry
 }
@@ -117,13 +117,13 @@ fn seen(tar: &[u8], expected: &[u8]) -> Vec<Entry> {
                 _ => {
                     assert_eq!(contents, expected);
                     EntryKind::File {
-                        source: PathBuf::new(),
+                        source: Path::new("").into(),
                         size: entry.size(),
                     }
                 }
             };
             Entry {
-                name: path(&entry.path_bytes()),
+                name: path(&entry.path_bytes()).into(),
                 mode: header.mode().unwrap(),
                 uid: header.uid().unwrap().try_into().unwrap(),
                 gid: header.gid().unwrap().try_into().unwrap(),
@@ -191,7 +191,7 @@ impl Input<'_> {
             name.pop();
         }
         Entry {
-            name: path(&name),
+            name: path(&name).into(),
             mode: self.number() & 0o7777,
             uid: self.number(),
             gid: self.number(),

@@ -62,7 +62,7 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Error> {
         let refuse = |reason| Error::Unrepresentable {
-            entry: entry.name.clone(),
+            entry: entry.name.to_path_buf(),
             reason,
         };
         let (kind, link, size, device): (_, &[u8], _, _) = match &entry.kind {
@@ -274,9 +274,8 @@ fn sum(block: &[u8; BLOCK]) -> u64 {
     (0..4).map(|lane| sums >> (16 * lane) & 0xffff).sum()
 }
 
-/// Looks at every byte, several at a time, where `contains` would stop at the first NUL: there hardly ever is one.
 fn has_nul(text: &[u8]) -> bool {
-    text.iter().copied().fold(u8::MAX, u8::min) == 0
+    memchr::memchr(0, text).is_some()
 }
 
 fn ustar(header: &mut Header) -> &mut tar::UstarHeader {

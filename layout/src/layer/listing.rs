@@ -1,8 +1,8 @@
 //! What is in each directory below another one: listed by all cores, put into the order of a depth-first walk afterwards.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::{Entry, EntryKind, Error};
@@ -29,7 +29,7 @@ impl Listed {
 ///
 /// No recursion, no directory held open.
 pub(super) fn list(
-    top: PathBuf,
+    top: Arc<Path>,
     list: impl Fn(&Path) -> Result<Vec<Entry>, Error> + Sync,
 ) -> Vec<Listed> {
     let work = Work {
@@ -90,7 +90,7 @@ struct Work {
 #[derive(Default)]
 struct State {
     /// Directories in the order in which they were found; the first ones are taken already.
-    found: Vec<PathBuf>,
+    found: Vec<Arc<Path>>,
     taken: usize,
     /// Those that are being listed.
     busy: usize,
@@ -102,9 +102,9 @@ impl State {
         self.found.len() - self.taken
     }
 
-    fn take(&mut self) -> Option<(usize, PathBuf)> {
+    fn take(&mut self) -> Option<(usize, Arc<Path>)> {
         let number = self.taken;
-        let path = std::mem::take(self.found.get_mut(number)?);
+        let path = Arc::clone(self.found.get(number)?);
         self.taken += 1;
         self.busy += 1;
         Some((number, path))
@@ -115,7 +115,7 @@ impl State {
         let directories = entries.iter().flatten();
         let directories = directories.filter(|entry| entry.kind == EntryKind::Directory);
         self.found
-            .extend(directories.map(|entry| entry.name.clone()));
+            .extend(directories.map(|entry| Arc::clone(&entry.name)));
         self.listed.resize_with(self.found.len(), || None);
         self.listed[number] = Some(Listed { entries, first });
         self.busy -= 1;
@@ -155,7 +155,7 @@ mod tests {
 
     fn entry(name: &Path, kind: EntryKind) -> Entry {
         Entry {
-            name: name.to_path_buf(),
+            name: name.into(),
             mode: 0o755,
             uid: 0,
             gid: 0,
@@ -175,13 +175,16 @@ mod tests {
         Ok(entries)
     }
 
-    fn walk(bad: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    fn walk(bad: &[&str]) -> Result<Vec<Arc<Path>>, Error> {
         let mut entries = Vec::new();
-        depth_first(list("/".into(), |dir| children(dir, bad)), &mut entries)?;
+        depth_first(
+            list(Path::new("/").into(), |dir| children(dir, bad)),
+            &mut entries,
+        )?;
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    fn by_recursion(dir: &Path, names: &mut Vec<PathBuf>) {
+    fn by_recursion(dir: &Path, names: &mut Vec<Arc<Path>>) {
         for entry in children(dir, &[]).unwrap() {
             names.push(entry.name.clone());
             if entry.kind == EntryKind::Directory {

@@ -369,7 +369,7 @@ mod tests {
 
     fn entry(name: &str, mode: u32, kind: EntryKind) -> Entry {
         Entry {
-            name: PathBuf::from(name),
+            name: Path::new(name).into(),
             mode,
             uid: 0,
             gid: 0,
@@ -379,7 +379,14 @@ mod tests {
 
     fn file(source: &Path, size: u64) -> Entry {
         let source = source.to_path_buf();
-        entry("/f", 0o644, EntryKind::File { source, size })
+        entry(
+            "/f",
+            0o644,
+            EntryKind::File {
+                source: source.into(),
+                size,
+            },
+        )
     }
 
     fn bytes(entries: &[Entry]) -> Result<Vec<u8>, Error> {

@@ -6,6 +6,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
@@ -63,6 +64,7 @@ fn entry(
     metadata: &std::fs::Metadata,
     owner: Option<Owner>,
 ) -> Result<Option<Entry>, Error> {
+    let path = Arc::from(path);
     let Some(kind) = kind(&path, metadata)? else {
         return Ok(None);
     };
@@ -79,7 +81,7 @@ fn entry(
     }))
 }
 
-fn kind(path: &Path, metadata: &std::fs::Metadata) -> Result<Option<EntryKind>, Error> {
+fn kind(path: &Arc<Path>, metadata: &std::fs::Metadata) -> Result<Option<EntryKind>, Error> {
     let file_type = metadata.file_type();
     let (major, minor) = (
         rustix::fs::major(metadata.rdev()),
@@ -89,7 +91,7 @@ fn kind(path: &Path, metadata: &std::fs::Metadata) -> Result<Option<EntryKind>, 
         EntryKind::Directory
     } else if file_type.is_file() {
         EntryKind::File {
-            source: path.to_path_buf(),
+            source: Arc::clone(path),
             size: metadata.len(),
         }
     } else if file_type.is_symlink() {
@@ -180,7 +182,7 @@ mod tests {
             .map(|e| e.kind)
             .collect();
         let file = |name| EntryKind::File {
-            source: top.join(name),
+            source: top.join(name).into(),
             size: 3,
         };
         let target = PathBuf::from("../no such/target");
@@ -233,7 +235,7 @@ mod tests {
         rustix::fs::setxattr(&odd, "user.note", b"x", attribute).ok();
         let tar_of = |path: &Path| {
             let mut entry = walk(path, None).unwrap().remove(0);
-            entry.name = "/f".into();
+            entry.name = Path::new("/f").into();
             let mut tar = Vec::new();
             let entries = vec![entry];
             crate::layer::Layer { entries }.write_tar(&mut tar).unwrap();
@@ -283,7 +285,7 @@ mod tests {
         symlink("real", top.join("link")).unwrap();
         let entries = ancestors(&top.join("link/layer")).unwrap();
 
-        let paths: Vec<_> = entries.iter().map(|e| e.name.clone()).collect();
+        let paths: Vec<_> = entries.iter().map(|e| e.name.to_path_buf()).collect();
         let mut expected: Vec<_> = top
             .join("link")
             .ancestors()

@@ -30,7 +30,7 @@ fn made_by(text: &str) -> History {
 /// A layer of one directory.
 fn app_layer(update: &mut Update, name: &str) -> Written {
     let entry = Entry {
-        name: name.into(),
+        name: Path::new(name).into(),
         mode: 0o755,
         uid: 0,
         gid: 0,

@@ -27,7 +27,10 @@ fn entries_of_every_kind(file: &Path) -> Vec<Entry> {
     let size = fs::metadata(file).unwrap().len();
     let kinds = [
         EntryKind::Directory,
-        EntryKind::File { source, size },
+        EntryKind::File {
+            source: source.into(),
+            size,
+        },
         EntryKind::Symlink {
             target: "../target".into(),
         },
@@ -53,7 +56,7 @@ fn entries_of_every_kind(file: &Path) -> Vec<Entry> {
         for kind in &kinds {
             let ids = [0, 1000, 2_097_151, 2_097_152, u32::MAX - 1];
             entries.push(Entry {
-                name: name.into(),
+                name: Path::new(name).into(),
                 mode: [0o755, 0o4711, 0o2640, 0o1777, 0][number % 5],
                 uid: ids[number % 5],
                 gid: ids[(number + 2) % 5],
@@ -72,7 +75,7 @@ fn entries_of_every_kind(file: &Path) -> Vec<Entry> {
     }
     let odd = OsStr::from_bytes(b"/layers/\xff\xfe/a\xc3");
     entries.push(Entry {
-        name: odd.into(),
+        name: Path::new(odd).into(),
         ..entries[0].clone()
     });
     entries

@@ -1,7 +1,7 @@
 //! Images do not depend on the number of threads (invariant 2), wherever the end of a layer falls in its last member.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use layout::editor::CommitOptions;
@@ -30,12 +30,12 @@ fn layer(dir: &Path, sizes: &[usize]) -> Layer {
         let contents: Vec<u8> = (0..size).map(|_| next()).collect();
         fs::write(&source, contents).unwrap();
         Entry {
-            name: format!("/f/{number:05}").into(),
+            name: PathBuf::from(format!("/f/{number:05}")).into(),
             mode: 0o644,
             uid: 1000,
             gid: 1000,
             kind: EntryKind::File {
-                source,
+                source: source.into(),
                 size: size as u64,
             },
         }

@@ -21,7 +21,7 @@ pub(crate) static ALL: &[Test] = &[
 
 fn entry(name: &str, owner: u32, mode: u32, kind: EntryKind) -> Entry {
     Entry {
-        name: name.into(),
+        name: Path::new(name).into(),
         mode,
         uid: owner,
         gid: owner,
@@ -44,7 +44,7 @@ fn image(world: &World, layers: Vec<Vec<Entry>>) -> Image {
 
 fn busybox() -> Vec<Entry> {
     let program = EntryKind::File {
-        source: "/bin/busybox".into(),
+        source: Path::new("/bin/busybox").into(),
         size: fs_err::metadata("/bin/busybox").unwrap().len(),
     };
     let applet = |name: &str| {
@@ -67,7 +67,10 @@ fn file(world: &World, text: &str) -> EntryKind {
     let source = world.dir.path().join(format!("text-{text}"));
     fs_err::write(&source, text).unwrap();
     let size = text.len() as u64;
-    EntryKind::File { source, size }
+    EntryKind::File {
+        source: source.into(),
+        size,
+    }
 }
 
 fn store(world: &World) -> Unpacked {

@@ -11,7 +11,7 @@ use crate::layer::tests::{hex, sha256};
 
 fn entry(name: impl Into<Vec<u8>>, mode: u32, kind: EntryKind) -> Entry {
     Entry {
-        name: PathBuf::from(OsString::from_vec(name.into())),
+        name: PathBuf::from(OsString::from_vec(name.into())).into(),
         mode,
         uid: 0,
         gid: 0,
@@ -21,7 +21,14 @@ fn entry(name: impl Into<Vec<u8>>, mode: u32, kind: EntryKind) -> Entry {
 
 fn file(name: impl Into<Vec<u8>>, mode: u32, size: u64) -> Entry {
     let source = PathBuf::new();
-    entry(name, mode, EntryKind::File { source, size })
+    entry(
+        name,
+        mode,
+        EntryKind::File {
+            source: source.into(),
+            size,
+        },
+    )
 }
 
 fn link(name: impl Into<Vec<u8>>, target: impl Into<Vec<u8>>) -> Entry {
