@@ -9,7 +9,7 @@
 
 use std::io;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use layout::layer::{self, Layer, Tee, WriteOptions};
 use layout::{DiffId, Draft, History, Image, ImageEditor};
 
@@ -112,26 +112,29 @@ impl<'a> AppImage<'a> {
         };
         let mut tap = cached.map(|cached| cached.tap(diff_id.as_ref()));
         let reusable = diff_id.filter(|diff_id| hopeful && known.contains(&&*diff_id.to_string()));
-        let added = if let Some(diff_id) = reusable {
-            let previous = self.previous_with(&diff_id)?;
-            self.editor.reuse(previous, &diff_id, history(created_by))?;
-            if let Some(launch_cache) = &mut self.launch_cache {
-                launch_cache.keep(&diff_id, |staged| {
-                    layer::diff_id_with_tee(layer, Some(staged))?;
-                    Ok(())
-                });
+        let Some(diff_id) = reusable else {
+            let diff_id = self.write(created_by, layer, tap.as_mut())?;
+            if let Some(tap) = tap {
+                tap.finish(&diff_id);
             }
-            if let Some(tee) = tap.as_mut().and_then(Tap::tee) {
-                layer::diff_id_with_tee(layer, Some(tee))?;
-            }
-            Added::Reused(diff_id)
-        } else {
-            Added::New(self.write(created_by, layer, tap.as_mut())?)
+            return Ok(Added::New(diff_id));
         };
-        if let Some(tap) = tap {
-            tap.finish(added.diff_id());
+        let previous = self.previous_with(&diff_id)?;
+        self.editor.reuse(previous, &diff_id, history(created_by))?;
+        if let Some(launch_cache) = &mut self.launch_cache {
+            launch_cache.keep(&diff_id, |staged| {
+                let copied = layer::diff_id_with_tee(layer, Some(staged))?;
+                ensure!(copied == diff_id, "it changed while it was copied");
+                Ok(())
+            });
         }
-        Ok(added)
+        if let Some(mut tap) = tap {
+            // A copy is named by what was copied: files may have changed since they were hashed.
+            let tee = tap.tee();
+            let copied = tee.map(|tee| layer::diff_id_with_tee(layer, Some(tee)));
+            tap.finish(copied.transpose()?.as_ref().unwrap_or(&diff_id));
+        }
+        Ok(Added::Reused(diff_id))
     }
 
     /// Returns whether a layer with these diffIDs in the previous image may be taken from it.
@@ -205,5 +208,88 @@ fn history(created_by: &str) -> History {
     History {
         created_by: created_by.to_owned(),
         ..History::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cache::{Cache, VolumeCache};
+    use fs_err as fs;
+    use layout::digest::sha256;
+    use layout::editor::CommitOptions;
+    use layout::layer::{Entry, EntryKind};
+    use layout::manifest::Platform;
+    use layout::{Layout, Selector};
+
+    use super::*;
+
+    fn image_of(layer: &Layer, dir: &Path) -> (Image, DiffId) {
+        let layout = Layout::at(dir);
+        let mut update = layout.update().unwrap();
+        let mut editor = ImageEditor::empty(&Platform::default());
+        let written = update.write_layer(layer, &WriteOptions::default(), None);
+        let written = written.unwrap();
+        editor.append(&written, History::default());
+        editor.commit(update, &CommitOptions::default()).unwrap();
+        let image = layout.image(&Selector::default()).unwrap().unwrap();
+        (image, written.diff_id)
+    }
+
+    #[test]
+    fn a_cache_names_what_it_got_and_not_what_was_hashed_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "before").unwrap();
+        let layer = Layer {
+            entries: vec![Entry {
+                name: Path::new("/file").into(),
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                kind: EntryKind::File {
+                    source: file.as_path().into(),
+                    size: 6,
+                },
+            }],
+        };
+        let (previous, before) = image_of(&layer, &dir.path().join("previous"));
+        fs::write(&file, "after!").unwrap();
+
+        let cache = dir.path().join("cache");
+        fs::create_dir(&cache).unwrap();
+        let cache = VolumeCache::open(&cache).unwrap();
+        let mut filling = Filling::new(Cache::from(cache)).unwrap();
+        let mut image = AppImage::new(
+            ImageEditor::empty(&Platform::default()),
+            Box::new(Layout::at(dir.path().join("app")).update().unwrap()),
+            Some(&previous),
+            WriteOptions::default(),
+            None,
+        );
+        let cached = AlsoCached {
+            filling: &mut filling,
+            buildpack_id: "acme/one",
+            layer_name: "dep",
+        };
+        let walked = Walked {
+            layer,
+            diff_id: Some(before.clone()),
+        };
+        let known = [&*before.to_string()];
+        let added = image.add_quietly("", &walked, &known, Some(cached));
+        assert_eq!(added.unwrap(), Added::Reused(before));
+
+        let staged = fs::read_dir(dir.path().join("cache/staging")).unwrap();
+        let tars: Vec<_> = staged.map(|it| it.unwrap().path()).collect();
+        let [tar] = &tars[..] else {
+            panic!("{tars:?}");
+        };
+        let digest = sha256(&fs::read(tar).unwrap());
+        assert_eq!(
+            tar.file_stem().unwrap().to_str(),
+            Some(&*digest.to_string())
+        );
     }
 }
