@@ -50,6 +50,9 @@ pub(crate) enum ImageName {
     Named(String),
 }
 
+/// What [`Reference::parse`] takes, in a line.
+const NAMES: &str = "a name is [HOST[:PORT]/]REPOSITORY[:TAG] or, instead of the tag, @sha256:DIGEST; a repository has 2 to 255 small letters, digits and any of _ - . /";
+
 impl ImageName {
     /// Understands a name.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
@@ -70,10 +73,10 @@ impl ImageName {
             }
             // An image may be called `docker`.
             "docker" if rest.starts_with("//") => {
-                let name = Reference::parse(&rest[2..]);
-                Ok(Self::Registry(
-                    name.with_context(|| format!("invalid image name '{text}'"))?,
-                ))
+                let Ok(name) = Reference::parse(&rest[2..]) else {
+                    bail!("invalid image name '{text}'\n{NAMES}");
+                };
+                Ok(Self::Registry(name))
             }
             "docker-daemon" if rest.is_empty() => bail!("invalid image name '{text}'"),
             "docker-daemon" => Ok(Self::Daemon(rest.to_owned())),
@@ -90,11 +93,11 @@ impl ImageName {
         }
         let is_path = text.starts_with(['.', '/']) || Path::new(text).exists();
         let hint = if is_path {
-            format!("\na layout in a directory is named oci:{text}")
+            format!("a layout in a directory is named oci:{text}")
         } else {
-            String::new()
+            NAMES.to_owned()
         };
-        bail!("invalid image name '{text}'{hint}")
+        bail!("invalid image name '{text}'\n{hint}")
     }
 
     /// Opens the image with all its layers on this machine, which are pulled if need be; `platform` chooses where there are

@@ -144,6 +144,7 @@ fn what_is_no_name_is_refused() {
         ("oci:dir:", "leave the colon out"),
         ("oci:dir@sha256:12", "'sha256:12' is no digest"),
         ("UPPER", "invalid image name 'UPPER'"),
+        ("localhost:1/x", "a repository has 2 to 255 small letters"),
         ("./app", "is named oci:./app"),
         ("/", "is named oci:/"),
         ("docker://UPPER", "invalid image name 'docker://UPPER'"),
