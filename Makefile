@@ -12,6 +12,9 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 STATIC := -C target-feature=+crt-static -C link-arg=-Wl,-u,posix_spawn_file_actions_addchdir_np
 # Panics end a program at once, so that nothing is unwound; and relocations take a tenth of their room when they are packed.
 SMALL := -C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs
+# Static, so that the binaries run in any base image. With a target of its own given, the flags are not for build scripts
+# and macros, and the artefacts lie apart from those of a plain `cargo build --release`: neither makes the other start again.
+RELEASE := RUSTFLAGS="$(RUSTFLAGS) $(STATIC) $(SMALL)" cargo build --release --target $(TRIPLE)
 APP ?= java-maven
 BUILDER ?=
 
@@ -28,14 +31,11 @@ DEMO_TOOLS := skopeo umoci runc jq curl nsenter $(if $(filter bash-hello,$(APP))
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-# Static, so that the binaries run in any base image. With a target of its own given, the flag is not for build scripts
-# and macros, and the artefacts lie apart from those of a plain `cargo build --release`: neither makes the other start
-# again. install(1) replaces a file, where cp would write through cargo's hard link; -C leaves one alone that is the same,
-# so that nobody finds a program half copied who runs it meanwhile.
+# install(1) replaces a file, where cp would write through cargo's hard link; -C leaves one alone that is the same, so that
+# nobody finds a program half copied who runs it meanwhile. `bench` and the tests that it stands on are for `make bench`.
 build: ## every binary, static, in target/release
 	@demo/install.sh $(BUILD_TOOLS)
-	RUSTFLAGS="$(RUSTFLAGS) $(STATIC) $(SMALL)" \
-		cargo build --release --workspace --exclude launcher --bins --target $(TRIPLE)
+	$(RELEASE) --workspace --exclude launcher --exclude bench --exclude tests --bins
 	@install -C -D -m 0755 -t target/release \
 		$(addprefix $(TARGET_DIR)/$(TRIPLE)/release/,$(filter-out launcher,$(BINARIES)))
 	@set -e; triple=$(LAUNCHER_TRIPLE); \
@@ -70,7 +70,8 @@ conformance: ## the rules of both APIs by area: how many are tested
 bench: ## what slipway costs, as ratios to what does the same with less
 	@demo/install.sh $(BUILD_TOOLS) umoci jq pigz time skopeo crane docker-registry
 	$(MAKE) build
-	SLIPWAY_BIN=$(CURDIR)/target/release cargo run --quiet --release -p bench
+	$(RELEASE) -p bench
+	SLIPWAY_BIN=$(CURDIR)/target/release $(TARGET_DIR)/$(TRIPLE)/release/bench
 
 demo: ## a sample app becomes an image and runs: APP=java-maven, nodejs or bash-hello
 	@demo/install.sh $(BUILD_TOOLS) $(DEMO_TOOLS)

@@ -15,17 +15,9 @@ use serde_json::Value;
 
 const SLIPWAY: &str = concat!("slipway-", env!("CARGO_PKG_VERSION"));
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
 fn cargo(args: &[&str]) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = tests::program::cargo();
     cargo.args(args).args(["--offline", "--locked"]);
-    cargo.current_dir(project());
     cargo
 }
 
@@ -145,7 +137,8 @@ fn a_release_is_whole_and_the_same_each_time() {
 
     let sbom = find("slipway.cdx.json", "");
     let text = String::from_utf8_lossy(sbom);
-    assert!(!text.contains(project().to_str().unwrap()), "{text}");
+    let project = tests::program::project().to_str().unwrap();
+    assert!(!text.contains(project), "{text}");
     let sbom: Value = serde_json::from_slice(sbom).unwrap();
     assert_eq!(sbom["bomFormat"], "CycloneDX");
     let components = sbom["components"].as_array().unwrap();

@@ -12,19 +12,7 @@ use std::process::Command;
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::program::{Ran, project};
-
-/// Variables by which cargo tells a test about its crate. Build scripts that look at them would run again for a cargo that
-/// a test starts, and again for the next one, and half of the workspace would be built anew each time.
-const OF_THIS_CRATE: [&str; 7] = [
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_LINKS",
-    "CARGO_PKG_NAME",
-    "CARGO_PKG_VERSION_MAJOR",
-    "CARGO_PKG_VERSION_MINOR",
-    "CARGO_PKG_VERSION_PATCH",
-    "CARGO_PKG_VERSION_PRE",
-];
+use crate::program::{Ran, cargo, project};
 
 /// How many rules one test may prove before it must be a table with a row for each.
 const RULES_A_TEST: usize = 5;
@@ -223,14 +211,10 @@ impl fmt::Display for Count {
 
 /// Returns every test of the workspace, as the runner itself lists them.
 pub fn tests_that_there_are() -> BTreeSet<String> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
+    let built = cargo()
         .args(["test", "--workspace", "--no-run", "--message-format=json"])
-        .current_dir(project());
-    for name in OF_THIS_CRATE {
-        cargo.env_remove(name);
-    }
-    let built = cargo.output().expect("cargo runs");
+        .output()
+        .expect("cargo runs");
     assert!(
         built.status.success(),
         "{}",

@@ -1,5 +1,6 @@
 //! Programs: ours, and other people's.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -40,10 +41,26 @@ pub fn golden_cases() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Returns a cargo in the project, without the variables by which the one that runs a test tells it about its crate.
+///
+/// Build scripts that look at them would run again for it, and again for the next one, and half of the workspace would be
+/// built anew each time.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(project());
+    let of_a_crate = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| of_a_crate(name)) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
 fn build_all() -> PathBuf {
-    let cargo = Command::new(env!("CARGO"))
+    let cargo = cargo()
         .args(["build", "--quiet", "--workspace", "--bins"])
-        .current_dir(project())
         .status()
         .expect("cargo runs");
     assert!(cargo.success(), "cargo build --workspace --bins failed");

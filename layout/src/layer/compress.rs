@@ -107,7 +107,7 @@ impl Compressor {
         }))
     }
 
-    /// Makes `bytes` one member, at the beginning of `room`, which grows as it must; returns the member's length.
+    /// Makes `bytes` one member, at the beginning of `room`, which is made longer if need be; returns the member's length.
     pub(super) fn member(&mut self, bytes: &[u8], room: &mut Vec<u8>) -> usize {
         const FITS: &str = "the buffer is as long as the compressor says that it can need";
         let bound = match self {
@@ -115,7 +115,8 @@ impl Compressor {
             Self::Zstd(_) => zstd::zstd_safe::compress_bound(bytes.len()),
         };
         if room.len() < bound {
-            room.resize(bound, 0);
+            // Asked for as zeros, memory that no member is long enough for is never touched.
+            *room = vec![0; bound];
         }
         match self {
             Self::Gzip(gzip) => gzip.gzip_compress(bytes, room).expect(FITS),

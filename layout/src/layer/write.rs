@@ -216,7 +216,9 @@ impl<'a, 't> Maker<'a, 't> {
     /// Makes a part; the tee gets it while it is still in this core's cache.
     fn make(&self, place: Place, offset: u64) -> Result<Arc<Part>, Error> {
         let mut part = self.tar_rooms.part();
-        part.room.resize(MEMBER_LEN, 0);
+        if part.room.is_empty() {
+            part.room = vec![0; MEMBER_LEN];
+        }
         part.len = Tar::at(self.entries, place)?.fill(&mut part.room)?;
         let part = Arc::new(part);
         if let Some(tee) = &self.tee {
