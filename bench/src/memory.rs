@@ -1,5 +1,7 @@
 //! Memory that costs the same whoever writes to it next.
 //!
+//! What was written before must be on the disk first: once a fifth of the memory waits for it, whoever writes next waits too.
+//!
 //! A virtual machine may give memory that is free back to its host. Whoever then writes a file waits, page by page, until the
 //! host has found other memory: by the gigabyte, that is more than the writing, and which command it hits depends on what
 //! was removed before. A machine that has been up for a while has hardly any free memory, because what is not needed
@@ -39,8 +41,10 @@ impl Memory {
         })
     }
 
-    /// Reads the file on until a fiftieth of the memory is free; where a container may not have all, so much as is free.
+    /// Waits for the disk, then reads the file on until a fiftieth of the memory is free; where a container may not have
+    /// all, so much as is free.
     pub(crate) fn fill(&mut self) -> anyhow::Result<()> {
+        rustix::fs::sync();
         if self.as_it_is {
             return Ok(());
         }
