@@ -45,6 +45,7 @@ pub fn golden_cases() -> Option<PathBuf> {
 ///
 /// Build scripts that look at them would run again for it, and again for the next one, and half of the workspace would be
 /// built anew each time.
+#[expect(clippy::disallowed_methods, reason = "the kit has no platform to ask")]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(project());
