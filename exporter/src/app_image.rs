@@ -219,7 +219,6 @@ mod tests {
     use fs_err as fs;
     use layout::digest::sha256;
     use layout::editor::CommitOptions;
-    use layout::layer::{Entry, EntryKind};
     use layout::manifest::Platform;
     use layout::{Layout, Selector};
 
@@ -240,22 +239,12 @@ mod tests {
     #[test]
     fn a_cache_names_what_it_got_and_not_what_was_hashed_before() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, "before").unwrap();
-        let layer = Layer {
-            entries: vec![Entry {
-                name: Path::new("/file").into(),
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-                kind: EntryKind::File {
-                    source: file.as_path().into(),
-                    size: 6,
-                },
-            }],
-        };
+        let tree = dir.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("file"), "before").unwrap();
+        let layer = Layer::of_directory(&tree, None).unwrap();
         let (previous, before) = image_of(&layer, &dir.path().join("previous"));
-        fs::write(&file, "after!").unwrap();
+        fs::write(tree.join("file"), "after!").unwrap();
 
         let cache = dir.path().join("cache");
         fs::create_dir(&cache).unwrap();
